@@ -1,0 +1,44 @@
+# Everything a fresh machine needs: Python 3.11+, pip and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TORCH := $(shell grep -i '^torch==' constraints.txt)
+
+.PHONY: help install demo test test-slow check format bench clean
+
+help: ## show the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(STAMP) ## create .venv and install balora with its development tools
+
+# torch first and by its exact pin: any other request for it may resolve to another build of several GB.
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## watch BA-LoRA train, offline, in a few minutes
+	$(BIN)/balora demo
+
+test: $(STAMP) ## the whole test suite except what is marked slow
+	$(BIN)/python -m pytest -n 2
+
+test-slow: $(STAMP) ## the slow tests as well
+	$(BIN)/python -m pytest -n 2 -m 'slow or not slow'
+
+check: $(STAMP) ## style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP) ## let ruff repair style and formatting
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## the benchmarks that run on this machine
+	$(BIN)/python -m benchmarks
+
+clean: ## remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build src/*.egg-info

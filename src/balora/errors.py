@@ -1,0 +1,114 @@
+"""The one tree of exceptions; each carries the exit code that the command line ends with.
+
+BaloraError                 1  our own bug, unless a subclass says otherwise
+├── InputError              2  the user's input is wrong: a list of problems, nothing was written
+│   ├── RecipeError            a recipe or an override
+│   ├── DataError              a data file, a column, a row
+│   ├── ModelError             a model, a tokenizer, an adapter setting that does not fit them
+│   └── OutputError            a run folder that exists or cannot be used
+├── SelfCheckError          1  the start-up check: student, teacher and base disagree
+├── DivergedError           3  a loss or a gradient is not finite
+├── ResourceError           4  out of memory or disk
+└── IncompleteError         5  finished, but not everything that was asked for
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import ClassVar, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: where it is, what was found, and what to do about it.
+
+    >>> print(Problem("train.jsonl:3", "'output' is missing", "add it or set data.on_bad_row: drop"))
+    train.jsonl:3: 'output' is missing; add it or set data.on_bad_row: drop
+    """
+
+    where: str
+    """File, file:line, recipe key: whatever leads the user to the spot."""
+    what: str
+    """What was found, with the offending value, and what was expected."""
+    fix: str = ""
+    """What to change."""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" + (f"; {self.fix}" if self.fix else "")
+
+
+class BaloraError(Exception):
+    """Base of every exception that balora raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class InputError(BaloraError):
+    """The user's input is wrong; `problems` lists everything found, one line each."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: Sequence[Problem] = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    @classmethod
+    def at(cls, where: object, what: str, fix: str = "") -> Self:
+        """The error for a single problem."""
+        return cls([Problem(str(where), what, fix)])
+
+
+class RecipeError(InputError):
+    """A recipe, or an override of one of its keys, is wrong."""
+
+
+class DataError(InputError):
+    """A data file, a column or a row is wrong."""
+
+
+class ModelError(InputError):
+    """A model or tokenizer cannot be loaded, or a setting does not fit it."""
+
+
+class OutputError(InputError):
+    """The run folder is in use, already exists, or cannot be written."""
+
+
+class SelfCheckError(BaloraError):
+    """Student, teacher and pretrained model disagree before the first step."""
+
+
+class DivergedError(BaloraError):
+    """A loss, a term or a gradient stopped being finite."""
+
+    exit_code = 3
+
+
+class ResourceError(BaloraError):
+    """The machine ran out of memory or disk."""
+
+    exit_code = 4
+
+
+class IncompleteError(BaloraError):
+    """The work ended, but part of it is missing."""
+
+    exit_code = 5
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint that names the closest known word, or lists the known words when none is close.
+
+    >>> did_you_mean("lerning_rate", ["learning_rate", "seed"])
+    "did you mean 'learning_rate'?"
+    >>> did_you_mean("zzz", ["learning_rate", "seed"])
+    'choose one of learning_rate, seed'
+    """
+    names = sorted(set(known))
+    close = get_close_matches(name.lower(), names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    return f"choose one of {shown}"

@@ -1,0 +1,32 @@
+"""Which pretrained model and tokenizer to load, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from balora.settings import Settings
+
+
+class ModelSettings(Settings):
+    """The pretrained model that is fine-tuned."""
+
+    aliases: ClassVar[Mapping[str, str]] = {
+        "model_name_or_path": "name_or_path",
+        "name": "name_or_path",
+        "path": "name_or_path",
+        "tokenizer_name_or_path": "tokenizer",
+        "tokenizer_name": "tokenizer",
+        "torch_dtype": "dtype",
+    }
+
+    name_or_path: str
+    """Hub id or local folder of the pretrained model."""
+    revision: str | None = None
+    """Branch, tag or commit on the hub."""
+    tokenizer: str | None = None
+    """Hub id or folder of the tokenizer, when it is not the model's own."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number format of the frozen weights; `auto` keeps the checkpoint's own."""
+    attn_implementation: str | None = None
+    """Attention backend by transformers' name: eager, sdpa, flash_attention_2, ..."""

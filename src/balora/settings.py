@@ -1,0 +1,56 @@
+"""The base of every settings class: frozen, strict about unknown keys, documented field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+
+class Settings(BaseModel):
+    """Frozen settings that live beside the code that reads them; a recipe composes them.
+
+    An unknown key is an error. The docstring under a field is its help text and its JSON schema description.
+    `aliases` holds the names that users of other libraries bring along.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        validate_default=True,
+        protected_namespaces=(),
+    )
+
+    aliases: ClassVar[Mapping[str, str]] = {}
+    """Other name -> field name."""
+
+    @classmethod
+    def all_aliases(cls) -> dict[str, str]:
+        """The aliases of this class and of every settings class it is composed of."""
+        found: dict[str, str] = {}
+        for base in reversed(cls.__mro__):
+            found |= base.__dict__.get("aliases", {})
+        return found
+
+    @classmethod
+    def with_field_names(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The same mapping under the fields' own names.
+
+        Raises:
+            ValueError: when a setting is given twice, under its name and under an alias.
+        """
+        aliases = cls.all_aliases()
+        renamed: dict[str, Any] = {}
+        for key, value in data.items():
+            name = aliases.get(key, key)
+            if name in renamed:
+                raise ValueError(f"'{key}' and another key both set '{name}'; keep one of them")
+            renamed[name] = value
+        return renamed
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_aliases(cls, data: Any) -> Any:
+        return cls.with_field_names(data) if isinstance(data, Mapping) else data

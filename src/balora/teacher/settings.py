@@ -1,0 +1,27 @@
+"""Where the reference outputs come from, and whether they are checked before training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from balora.settings import Settings
+
+
+class TeacherSettings(Settings):
+    """The frozen pretrained model that the consistency term compares with."""
+
+    teacher: Literal["auto", "live", "cached"] = "auto"
+    """`live`: adapters off on every batch. `cached`: outputs computed once per example (classification and
+    regression only). `auto`: cached where possible and the run has more than one epoch, else live."""
+    teacher_head: Literal["initial", "linear_probe"] = "initial"
+    """Classification: the teacher's head. `initial`: the head as it starts (random for a fresh head, as in the paper).
+    `linear_probe`: the last layer is first fitted on the frozen features; student and teacher both start from it."""
+    teacher_cache_dir: Path | None = None
+    """Folder of the teacher cache. Left out: BALORA_CACHE, else ~/.cache/balora."""
+    self_check: bool = True
+    """Before the first step compare student, teacher and pretrained model on a batch, and stop on a gap."""
+    self_check_tolerance: float | None = Field(default=None, gt=0)
+    """Largest allowed gap, relative to the largest logit. Left out: by number format."""

@@ -1,0 +1,40 @@
+"""`BALoraConfig`: everything that makes a fine-tune BA-LoRA beyond its adapter, in one object."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from balora.losses.settings import ObjectiveSettings
+from balora.teacher.settings import TeacherSettings
+
+
+class BALoraConfig(ObjectiveSettings, TeacherSettings):
+    """The regularizers and their teacher; the recipe section `regularizers`.
+
+    Make one with `nlu()` (classification, regression) or `nlg()` (generation); each starts from the paper's values.
+
+    >>> BALoraConfig.nlu().consistency_weight
+    0.15
+    >>> BALoraConfig.nlg(spectral_weight=0.0).diversity_weight
+    0.005
+    """
+
+    @classmethod
+    def nlu(cls, **changes: Any) -> Self:
+        """The classification form (equations 4-8) with the paper's weights."""
+        return cls(form="nlu", **changes)
+
+    @classmethod
+    def nlg(cls, **changes: Any) -> Self:
+        """The generation form (equations 9-12) with the paper's weights and schedules."""
+        return cls(form="nlg", **changes)
+
+    @classmethod
+    def off(cls, form: str = "nlg") -> Self:
+        """No regularizer at all: plain fine-tuning with the same adapter, data and trainer."""
+        return cls(form=form, consistency_weight=0.0, diversity_weight=0.0, spectral_weight=0.0)
+
+    @property
+    def active(self) -> bool:
+        """Whether any term has a weight."""
+        return max(self.consistency_weight, self.diversity_weight, self.spectral_weight) > 0

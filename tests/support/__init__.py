@@ -1,0 +1,1 @@
+"""What tests share: tiny models, tiny tokenizers, paths to real data."""

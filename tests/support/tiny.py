@@ -1,0 +1,101 @@
+"""Tiny random models and tokenizers of every family the tests touch; built in milliseconds, never downloaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import transformers
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+VOCABULARY_SIZE = 96
+HIDDEN_SIZE = 32
+LAYERS = 2
+
+_SHAPE: dict[str, Any] = {
+    "vocab_size": VOCABULARY_SIZE,
+    "hidden_size": HIDDEN_SIZE,
+    "num_hidden_layers": LAYERS,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "max_position_embeddings": 64,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+
+
+def config(family: str, **changes: Any) -> Any:
+    """The tiny configuration of a family by transformers' model_type name."""
+    shape = {**_SHAPE, **changes}
+    if family == "gpt2":
+        names = {"hidden_size": "n_embd", "num_hidden_layers": "n_layer", "num_attention_heads": "n_head"}
+        names |= {"max_position_embeddings": "n_positions", "intermediate_size": "n_inner"}
+        shape = {names.get(key, key): value for key, value in shape.items()}
+    if family == "t5":
+        names = {"hidden_size": "d_model", "num_hidden_layers": "num_layers", "num_attention_heads": "num_heads"}
+        names |= {"intermediate_size": "d_ff"}
+        shape = {names.get(key, key): value for key, value in shape.items() if key != "max_position_embeddings"}
+        shape |= {"d_kv": 8, "decoder_start_token_id": 0}
+    if family == "roberta":
+        shape["max_position_embeddings"] += 2
+    if family == "llama":
+        shape.setdefault("num_key_value_heads", 2)
+    return transformers.AutoConfig.for_model(family, **shape)
+
+
+def build(family: str, head: str = "causal_lm", seed: int = 0, **changes: Any) -> PreTrainedModel:
+    """A tiny model in float32 and evaluation mode; head is causal_lm, seq2seq_lm or sequence_classification."""
+    makers: dict[str, Any] = {
+        "causal_lm": transformers.AutoModelForCausalLM,
+        "seq2seq_lm": transformers.AutoModelForSeq2SeqLM,
+        "sequence_classification": transformers.AutoModelForSequenceClassification,
+    }
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = makers[head].from_config(config(family, **changes), dtype=torch.float32)
+        # transformers' own start makes every logit nearly 0; larger weights make gaps visible.
+        for name, parameter in model.named_parameters():
+            if parameter.dim() > 1 and "norm" not in name.lower():
+                torch.nn.init.normal_(parameter, std=0.15)
+    return model.eval()
+
+
+def random_ids(rows: int, length: int, seed: int = 0) -> torch.Tensor:
+    """Token ids without special tokens, (rows, length)."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(3, VOCABULARY_SIZE, (rows, length), generator=generator)
+
+
+def character_tokenizer(*, padding_side: str = "right", chat_template: str | None = None) -> PreTrainedTokenizerFast:
+    """One token per printable character, plus <pad>, <s>, </s>, <unk>; needs VOCABULARY_SIZE + 4 ids at most."""
+    characters = [chr(code) for code in range(32, 32 + VOCABULARY_SIZE - 4)]
+    vocabulary = {token: index for index, token in enumerate(["<pad>", "<s>", "</s>", "<unk>", *characters])}
+    backend = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    backend.normalizer = normalizers.Replace("\n", " ")
+    backend.pre_tokenizer = pre_tokenizers.Split(Regex("."), behavior="isolated")
+    backend.decoder = decoders.Fuse()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        padding_side=padding_side,
+        model_max_length=64,
+    )
+    tokenizer.chat_template = chat_template
+    return tokenizer
+
+
+FAMILIES: dict[str, Callable[..., PreTrainedModel]] = {
+    "llama": lambda **kw: build("llama", **kw),
+    "gpt2": lambda **kw: build("gpt2", **kw),
+    "bert": lambda **kw: build("bert", "sequence_classification", **kw),
+    "roberta": lambda **kw: build("roberta", "sequence_classification", **kw),
+    "deberta-v2": lambda **kw: build("deberta-v2", "sequence_classification", **kw),
+    "t5": lambda **kw: build("t5", "seq2seq_lm", **kw),
+}
+"""One representative model per family named in the issues, by a short id for readable test names."""

@@ -1,1 +1,30 @@
-"""TODO"""
+"""Low-rank weights: which layers get them, how they start, and how they are saved; the base is never modified."""
+
+from balora.adapters.attach import adapted_layers, attach_adapter
+from balora.adapters.count import ParameterCounts, count_parameters
+from balora.adapters.factors import principal_factors, randomized_svd
+from balora.adapters.model import AdaptedModel
+from balora.adapters.registry import METHODS, Method, find_method
+from balora.adapters.settings import AdapterConfig
+from balora.adapters.state import load_trainable_state, save_trainable_state
+from balora.adapters.switch import adapters_off
+from balora.adapters.targets import head_modules, resolve_targets
+
+__all__ = [
+    "METHODS",
+    "AdaptedModel",
+    "AdapterConfig",
+    "Method",
+    "ParameterCounts",
+    "adapted_layers",
+    "adapters_off",
+    "attach_adapter",
+    "count_parameters",
+    "find_method",
+    "head_modules",
+    "load_trainable_state",
+    "principal_factors",
+    "randomized_svd",
+    "resolve_targets",
+    "save_trainable_state",
+]

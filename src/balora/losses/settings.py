@@ -123,7 +123,5 @@ class ObjectiveSettings(Settings):
     def _check_spectral_k(self) -> Self:
         k = self.spectral_k
         if k is not None and not (0 < k < 1 or (k >= 1 and float(k).is_integer())):
-            raise ValueError(
-                f"spectral_k is {k}; expected a whole number from 1 on, or a share between 0 and 1"
-            )
+            raise ValueError(f"spectral_k is {k}; expected a whole number from 1 on, or a share between 0 and 1")
         return self

@@ -1,0 +1,126 @@
+"""The anchor: PiSSA's start without touching the base weight.
+
+PEFT's PiSSA subtracts the principal part from the base weight, so that with the adapter off the model is the residual,
+not the pretrained model. Here the base weight W stays as it is and every adapted layer computes
+
+    y = W x + s·( B A − B₀ A₀ ) x          A, B trained; A₀, B₀ their frozen start, the anchor
+
+At step 0 the bracket is 0 and y = W x; gradients with respect to A and B are PiSSA's; with the adapter off y = W x
+bitwise; and the trained function is a plain LoRA of rank 2r with factors [A; A₀] and [B, −B₀].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from peft.tuners.lora.layer import LoraLayer, LoraVariant
+from torch import Tensor, nn
+
+from balora.adapters.factors import Factors
+
+ADAPTER_NAME = "default"
+"""PEFT's name for the one trained adapter."""
+
+
+class Anchor(nn.Module):
+    """A₀ and B₀ of one layer: buffers, so that no optimizer, freeze or unfreeze can reach them."""
+
+    def __init__(self, down: Tensor, up: Tensor) -> None:
+        super().__init__()
+        self.down: Tensor
+        self.up: Tensor
+        self.register_buffer("down", down)
+        self.register_buffer("up", up)
+
+
+class AnchoredVariant(LoraVariant):  # type: ignore[misc]
+    """PEFT's hook for a changed LoRA forward: adds s·(BA − B₀A₀)x as one product of rank 2r.
+
+    One product instead of two also cancels better in low precision: both halves are summed in the same accumulator.
+    """
+
+    def supports_lora_conversion(self) -> bool:
+        """No: PEFT would convert BA alone. `save_pretrained` writes the plain LoRA."""
+        return False
+
+    @staticmethod
+    def init(module: LoraLayer, adapter_name: str, **kwargs: Any) -> None:
+        """Nothing to do; `anchor_layer` fills in factors and anchor."""
+
+    @staticmethod
+    def forward(module: LoraLayer, active_adapter: str, x: Tensor, result: Tensor, **unused: Any) -> Tensor:
+        """The base result plus the anchored update."""
+        del unused
+        down, up = stacked_factors(module, active_adapter)
+        hidden = nn.functional.linear(module.lora_dropout[active_adapter](x), down)
+        scaling: float = module.scaling[active_adapter]
+        return result + nn.functional.linear(hidden, up) * scaling
+
+    @staticmethod
+    def merge_safe(module: LoraLayer, active_adapter: str, orig_weight: Tensor) -> Tensor:
+        """The weight with the update added, as a new tensor."""
+        return orig_weight + anchored_delta(module, active_adapter).to(orig_weight.dtype)
+
+    @staticmethod
+    def merge_unsafe(module: LoraLayer, active_adapter: str, orig_weight: Tensor) -> None:
+        """Add the update to the weight in place."""
+        orig_weight.data += anchored_delta(module, active_adapter).to(orig_weight.dtype)
+
+    @staticmethod
+    def unmerge(module: LoraLayer, active_adapter: str, orig_weight: Tensor) -> Tensor:
+        """The weight with the update taken out again."""
+        return orig_weight - anchored_delta(module, active_adapter).to(orig_weight.dtype)
+
+
+def stacked_factors(module: LoraLayer, adapter_name: str) -> tuple[Tensor, Tensor]:
+    """[A; A₀] of shape (2r, in_features) and [B, −B₀] of shape (out_features, 2r)."""
+    anchor = module.anchor[adapter_name]
+    down = torch.cat([module.lora_A[adapter_name].weight, anchor.down])
+    up = torch.cat([module.lora_B[adapter_name].weight, -anchor.up], dim=1)
+    return down, up
+
+
+def anchored_delta(module: LoraLayer, adapter_name: str) -> Tensor:
+    """s·(BA − B₀A₀) in the base weight's layout (transposed for GPT-2's Conv1D), worked in float32."""
+    down, up = stacked_factors(module, adapter_name)
+    delta: Tensor = (up.float() @ down.float()) * module.scaling[adapter_name]
+    return delta.T if module.fan_in_fan_out else delta
+
+
+def anchor_layer(module: LoraLayer, factors: Factors) -> None:
+    """Start a LoRA layer at `factors` and anchor it there.
+
+    The values are rounded to the base weight's number format first, so that the anchor can be stored in it and still
+    equals the start of the float32 factors exactly.
+    """
+    base = module.get_base_layer().weight
+    stored = base.dtype if base.is_floating_point() else torch.float32
+    down, up = factors.down.to(stored).contiguous(), factors.up.to(stored).contiguous()
+    with torch.no_grad():
+        module.lora_A[ADAPTER_NAME].weight.copy_(down)
+        module.lora_B[ADAPTER_NAME].weight.copy_(up)
+    module.anchor = nn.ModuleDict({ADAPTER_NAME: Anchor(down, up)})
+    module.lora_variant[ADAPTER_NAME] = AnchoredVariant()
+
+
+def as_plain_lora(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A model's state with every anchored pair replaced by the plain LoRA factors of rank 2r; the rest as it is.
+
+    Args:
+        state_dict: the model's full state, or any part of it that holds whole layers.
+
+    Returns:
+        A new mapping; anchors are gone, `lora_A` is [A; A₀] and `lora_B` is [B, −B₀].
+    """
+    plain = {name: value for name, value in state_dict.items() if f".anchor.{ADAPTER_NAME}." not in name}
+    for name in state_dict:
+        if not name.endswith(f".anchor.{ADAPTER_NAME}.down"):
+            continue
+        layer = name.removesuffix(f".anchor.{ADAPTER_NAME}.down")
+        down, up = f"{layer}.lora_A.{ADAPTER_NAME}.weight", f"{layer}.lora_B.{ADAPTER_NAME}.weight"
+        anchor_up = state_dict[f"{layer}.anchor.{ADAPTER_NAME}.up"]
+        plain[down] = torch.cat([state_dict[down], state_dict[name]])
+        plain[up] = torch.cat([state_dict[up], -anchor_up], dim=1)
+    return plain

@@ -1,0 +1,52 @@
+"""How many numbers train."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from peft.tuners.lora.layer import LoraLayer
+from torch import nn
+
+
+class ParameterCounts(NamedTuple):
+    """Counts of numbers, not bytes."""
+
+    adapter: int
+    """Trainable in adapters: what papers report."""
+    head: int
+    """Trainable outside adapters: task heads, or everything under full fine-tuning."""
+    anchor: int
+    """Frozen starting factors."""
+    total: int
+    """All, the base included, anchors not."""
+
+    @property
+    def trainable(self) -> int:
+        """Everything that the optimizer moves."""
+        return self.adapter + self.head
+
+    def __str__(self) -> str:
+        share = 100 * self.trainable / max(self.total, 1)
+        parts = f"{self.trainable:,} of {self.total:,} parameters train ({share:.2f} %)"
+        if self.adapter:
+            parts += f": adapter {self.adapter:,}, head {self.head:,}, anchor (frozen) {self.anchor:,}"
+        return parts
+
+
+def count_parameters(model: nn.Module) -> ParameterCounts:
+    """Count what trains and what does not."""
+    in_adapters = set()
+    anchor = 0
+    for module in model.modules():
+        if isinstance(module, LoraLayer):
+            for part in (module.lora_A, module.lora_B, module.lora_magnitude_vector):
+                in_adapters |= {id(parameter) for parameter in part.parameters()}
+            anchors = module._modules.get("anchor")
+            anchor += sum(buffer.numel() for buffer in anchors.buffers()) if anchors is not None else 0
+    adapter = head = total = 0
+    for parameter in model.parameters():
+        total += parameter.numel()
+        if parameter.requires_grad:
+            adapter += parameter.numel() * (id(parameter) in in_adapters)
+            head += parameter.numel() * (id(parameter) not in in_adapters)
+    return ParameterCounts(adapter=adapter, head=head, anchor=anchor, total=total)

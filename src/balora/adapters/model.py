@@ -1,0 +1,83 @@
+"""PEFT's model classes, with saving that always writes plain LoRA on the unmodified base."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from peft import (
+    LoraConfig,
+    PeftModelForCausalLM,
+    PeftModelForSeq2SeqLM,
+    PeftModelForSequenceClassification,
+    TaskType,
+)
+from torch import Tensor
+
+from balora.adapters.anchor import ADAPTER_NAME, as_plain_lora
+
+
+class PlainLoraSaving:
+    """Mix-in: `save_pretrained` writes an adapter that stock PEFT, vLLM or lm-eval load without knowing the anchor."""
+
+    peft_config: dict[str, LoraConfig]
+
+    def save_pretrained(
+        self, save_directory: str | os.PathLike[str], state_dict: Mapping[str, Tensor] | None = None, **options: Any
+    ) -> None:
+        """Write adapter_model.safetensors and adapter_config.json, plain LoRA of rank 2r where layers are anchored.
+
+        Args:
+            save_directory: folder, made where it is missing.
+            state_dict: the model's full state where it was gathered already.
+            options: PEFT's own (safe_serialization, is_main_process, ...).
+        """
+        full_state = self.state_dict() if state_dict is None else state_dict  # type: ignore[attr-defined]
+        trained_config = self.peft_config[ADAPTER_NAME]
+        self.peft_config[ADAPTER_NAME] = plain_config(trained_config, anchored=has_anchor(full_state))
+        try:
+            super().save_pretrained(  # type: ignore[misc]
+                os.fspath(save_directory), state_dict=as_plain_lora(full_state), **options
+            )
+        finally:
+            self.peft_config[ADAPTER_NAME] = trained_config
+
+
+class AdaptedCausalLM(PlainLoraSaving, PeftModelForCausalLM):  # type: ignore[misc]
+    """A decoder-only language model with its adapter."""
+
+
+class AdaptedSeq2SeqLM(PlainLoraSaving, PeftModelForSeq2SeqLM):  # type: ignore[misc]
+    """An encoder-decoder language model with its adapter."""
+
+
+class AdaptedSequenceClassification(PlainLoraSaving, PeftModelForSequenceClassification):  # type: ignore[misc]
+    """A classifier or regressor with its adapter and trained head."""
+
+
+AdaptedModel = AdaptedCausalLM | AdaptedSeq2SeqLM | AdaptedSequenceClassification
+
+ADAPTED_MODELS: dict[TaskType, type[AdaptedModel]] = {
+    TaskType.CAUSAL_LM: AdaptedCausalLM,
+    TaskType.SEQ_2_SEQ_LM: AdaptedSeq2SeqLM,
+    TaskType.SEQ_CLS: AdaptedSequenceClassification,
+}
+
+
+def has_anchor(state_dict: Mapping[str, Tensor]) -> bool:
+    """Whether any layer in this state is anchored."""
+    return any(f".anchor.{ADAPTER_NAME}." in name for name in state_dict)
+
+
+def plain_config(trained: LoraConfig, *, anchored: bool) -> LoraConfig:
+    """The configuration under which the saved factors compute the trained function.
+
+    With an anchor rank and alpha double, which leaves alpha/r as it is.
+    """
+    plain = copy.deepcopy(trained)
+    plain.inference_mode = True
+    if anchored:
+        plain.r, plain.lora_alpha = 2 * trained.r, 2 * trained.lora_alpha
+    return plain

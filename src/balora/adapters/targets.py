@@ -1,0 +1,100 @@
+"""Which layers get an adapter, and which modules are the task head."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from balora.errors import ModelError, Problem, did_you_mean
+
+LINEAR_TYPES = (nn.Linear, Conv1D)
+
+
+def linear_layers(model: PreTrainedModel) -> dict[str, nn.Module]:
+    """Every linear layer by its full name, heads and embeddings included."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, LINEAR_TYPES)}
+
+
+def resolve_targets(model: PreTrainedModel, wanted: str | list[str]) -> list[str]:
+    """The full names of the layers that get an adapter.
+
+    Args:
+        model: the pretrained model, before any adapter.
+        wanted: `all-linear` for every linear layer of the repeated blocks (not embeddings, poolers or heads), a
+            regular expression for the whole name, or names, each the end of one or more layers' names.
+
+    Raises:
+        ModelError: for every name that matches nothing, with the closest name that exists and how often it does.
+    """
+    layers = linear_layers(model)
+    if wanted == "all-linear":
+        chosen = [name for name in layers if any(part.isdigit() for part in name.split("."))]
+        problem = Problem("adapter.target_modules", "the model has no repeated blocks", "name its layers")
+    elif isinstance(wanted, str):
+        chosen = _matching(wanted, layers)
+        problem = Problem("adapter.target_modules", f"'{wanted}' matches no linear layer", _existing(layers))
+    else:
+        missing = [name for name in wanted if not any(_ends_with(layer, name) for layer in layers)]
+        if missing:
+            raise ModelError(_unmatched(missing, layers))
+        chosen = [layer for layer in layers if any(_ends_with(layer, name) for name in wanted)]
+        problem = Problem("adapter.target_modules", "the list is empty", "name layers or write all-linear")
+    if not chosen:
+        raise ModelError([problem])
+    return chosen
+
+
+def short_targets(model: PreTrainedModel, chosen: list[str]) -> list[str]:
+    """The last parts of the chosen names where these pick exactly the chosen layers, else the full names.
+
+    PEFT stores the names in adapter_config.json; `q_proj` reads better than 224 paths.
+    """
+    last_parts = sorted({name.rsplit(".", 1)[-1] for name in chosen})
+    picked = [name for name, _ in model.named_modules() if any(_ends_with(name, last) for last in last_parts)]
+    return last_parts if set(picked) == set(chosen) else chosen
+
+
+def head_modules(model: PreTrainedModel) -> list[str]:
+    """The modules with weights outside the pretrained body: what a fresh task starts from scratch.
+
+    For DeBERTa that is pooler and classifier, for T5 its classification_head, for Llama score.
+    """
+    body = model.base_model_prefix
+    if model.base_model is model:
+        return []
+    return [name for name, child in model.named_children() if name != body and any(True for _ in child.parameters())]
+
+
+def _ends_with(layer: str, name: str) -> bool:
+    return layer == name or layer.endswith(f".{name}")
+
+
+def _matching(pattern: str, layers: dict[str, nn.Module]) -> list[str]:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        fix = "write all-linear, a list of names, or a valid expression"
+        raise ModelError.at("adapter.target_modules", f"'{pattern}' is no regular expression: {error}", fix) from error
+    exact = [layer for layer in layers if _ends_with(layer, pattern)]
+    return exact or [layer for layer in layers if compiled.fullmatch(layer)]
+
+
+def _existing(layers: dict[str, nn.Module]) -> str:
+    counts = Counter(name.rsplit(".", 1)[-1] for name in layers)
+    return "layers that exist: " + ", ".join(f"{name} ({count})" for name, count in counts.most_common(12))
+
+
+def _unmatched(missing: list[str], layers: dict[str, nn.Module]) -> list[Problem]:
+    last_parts = {name.rsplit(".", 1)[-1] for name in layers}
+    return [
+        Problem(
+            "adapter.target_modules",
+            f"no linear layer is named '{name}' ({_existing(layers)})",
+            did_you_mean(name, last_parts),
+        )
+        for name in missing
+    ]

@@ -1,0 +1,274 @@
+"""The objective: task loss plus the named, weighted terms (equations 8 and 12), one class per kind of task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from balora.losses.consistency import kl_rows, normalized_error_rows, squared_error_rows
+from balora.losses.diversity import covariance_diversity, top_entropy_rows
+from balora.losses.reduction import mean_over, paired_rows, valid_rows
+from balora.losses.report import LossReport
+from balora.losses.schedule import TERMS, teacher_confidence_factor
+from balora.losses.settings import ObjectiveSettings
+from balora.losses.spectral import spectral_concentration, spectral_share, spectral_share_and_variance
+from balora.task import IGNORED_LABEL
+
+Weights = Mapping[str, float]
+"""Term name -> weight; a missing name counts as 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPart:
+    """Which part of an accumulated batch a micro-batch is.
+
+    Means over tokens or examples divide by `items` (and `term_items`) of the whole accumulated batch, so that
+    accumulated gradients equal those of one large batch. Terms of the batch as a whole (covariance, singular values)
+    cannot be split; each micro-batch contributes 1/`parts` of its own value.
+    """
+
+    items: Tensor | float | None = None
+    """Labelled tokens or examples in the whole batch; None: those of this micro-batch."""
+    term_items: Tensor | float | None = None
+    """Tokens that the regularizers see in the whole batch; None: as `items`."""
+    parts: int = 1
+    """Micro-batches in the whole batch."""
+
+
+WHOLE = BatchPart()
+"""A batch that is not accumulated."""
+
+
+class Objective(Protocol):
+    """Logits and labels in, `LossReport` out; built once per run for one kind of task."""
+
+    def __call__(
+        self,
+        student_logits: Tensor,
+        teacher_logits: Tensor | None,
+        labels: Tensor,
+        *,
+        weights: Weights,
+        part: BatchPart = WHOLE,
+        attention_mask: Tensor | None = None,
+    ) -> LossReport:
+        """The loss of one micro-batch.
+
+        Args:
+            student_logits: (N, D), or (B, S, V) for generation.
+            teacher_logits: same shape; may be None when the consistency weight is 0.
+            labels: (N,), or (B, S) for generation, −100 where nothing is to be learned.
+            weights: term name -> weight at this step.
+            part: which part of an accumulated batch this is.
+            attention_mask: (B, S), 1 where a token is real; generation with `regularized_tokens: all` needs it.
+
+        Raises:
+            ValueError: when shapes do not fit, or a needed teacher is missing.
+        """
+        ...
+
+
+class ClassificationObjective:
+    """Cross-entropy plus equations 4, 5 and 7: equation (8)."""
+
+    def __init__(self, settings: ObjectiveSettings, classes: int) -> None:
+        self.settings = settings
+        self.spectral_k = classification_spectral_k(settings, classes)
+
+    def __call__(
+        self,
+        student_logits: Tensor,
+        teacher_logits: Tensor | None,
+        labels: Tensor,
+        *,
+        weights: Weights,
+        part: BatchPart = WHOLE,
+        attention_mask: Tensor | None = None,
+    ) -> LossReport:
+        """See `Objective`; rows with label −100 count in no term."""
+        del attention_mask
+        labelled = labels != IGNORED_LABEL
+        rows = valid_rows(student_logits, labelled)
+        task = mean_over(torch.nn.functional.cross_entropy(rows, labels[labelled], reduction="none"), part.items)
+
+        def consistency() -> tuple[Tensor, Tensor]:
+            student, teacher = paired_rows(student_logits, _needed(teacher_logits), labelled)
+            if self.settings.formulation == "2024":
+                values = normalized_error_rows(student, teacher)
+            else:
+                values = kl_rows(student, teacher, self.settings.temperature)
+            return mean_over(values, part.items), teacher
+
+        def spectral() -> Tensor:
+            return spectral_share(rows, k=self.spectral_k, center=self.settings.center)
+
+        return _assemble(
+            task,
+            consistency,
+            lambda: covariance_diversity(rows) / part.parts,
+            lambda: spectral() / part.parts,
+            weights=weights,
+            settings=self.settings,
+            valid_tokens=rows.shape[0],
+        )
+
+
+class RegressionObjective:
+    """Mean squared error plus the squared distance to the teacher; diversity and spectral are undefined for D = 1."""
+
+    def __init__(self, settings: ObjectiveSettings) -> None:
+        self.settings = settings
+
+    def __call__(
+        self,
+        student_logits: Tensor,
+        teacher_logits: Tensor | None,
+        labels: Tensor,
+        *,
+        weights: Weights,
+        part: BatchPart = WHOLE,
+        attention_mask: Tensor | None = None,
+    ) -> LossReport:
+        """See `Objective`; student_logits (N, 1), labels (N,) as floats."""
+        del attention_mask
+        rows = valid_rows(student_logits)
+        error = (rows.squeeze(-1) - labels.to(rows.dtype)).square()
+
+        def consistency() -> tuple[Tensor, Tensor]:
+            student, teacher = paired_rows(student_logits, _needed(teacher_logits), None)
+            return mean_over(squared_error_rows(student, teacher), part.items), teacher
+
+        def undefined() -> Tensor:
+            return rows.sum() * 0.0
+
+        return _assemble(
+            mean_over(error, part.items),
+            consistency,
+            undefined,
+            undefined,
+            weights=weights,
+            settings=self.settings,
+            valid_tokens=rows.shape[0],
+        )
+
+
+class GenerationObjective:
+    """Next-token cross-entropy plus equations 9, 10 and 11 on explicit logits: equation (12)."""
+
+    def __init__(self, settings: ObjectiveSettings, *, shift: bool) -> None:
+        """Shift labels by one for decoder-only models; encoder-decoder models align them already."""
+        self.settings = settings
+        self.shift = shift
+
+    def __call__(
+        self,
+        student_logits: Tensor,
+        teacher_logits: Tensor | None,
+        labels: Tensor,
+        *,
+        weights: Weights,
+        part: BatchPart = WHOLE,
+        attention_mask: Tensor | None = None,
+    ) -> LossReport:
+        """See `Objective`."""
+        targets = next_token_labels(labels) if self.shift else labels
+        valid = targets != IGNORED_LABEL
+        rows = valid_rows(student_logits, valid)
+        task = mean_over(torch.nn.functional.cross_entropy(rows, targets[valid], reduction="none"), part.items)
+        seen = self.regularized_mask(labels, attention_mask)
+        term_rows = rows if self.settings.regularized_tokens == "response" else valid_rows(student_logits, seen)
+        term_items = part.items if part.term_items is None else part.term_items
+
+        def consistency() -> tuple[Tensor, Tensor]:
+            teacher = _needed(teacher_logits)
+            if teacher.shape != student_logits.shape:
+                raise ValueError(
+                    f"teacher logits have shape {tuple(teacher.shape)}; student {tuple(student_logits.shape)}"
+                )
+            teacher_rows = valid_rows(teacher.detach(), seen)
+            return mean_over(kl_rows(term_rows, teacher_rows, self.settings.temperature), term_items), teacher_rows
+
+        def diversity() -> Tensor:
+            top_k = term_rows.shape[-1] if self.settings.formulation == "2024" else self.settings.top_k
+            return mean_over(top_entropy_rows(term_rows, top_k), term_items)
+
+        return _assemble(
+            task,
+            consistency,
+            diversity,
+            lambda: self._spectral(term_rows) / part.parts,
+            weights=weights,
+            settings=self.settings,
+            valid_tokens=rows.shape[0],
+        )
+
+    def regularized_mask(self, labels: Tensor, attention_mask: Tensor | None) -> Tensor:
+        """Which positions of the logits the three terms see, (B, S), by `regularized_tokens`."""
+        if self.settings.regularized_tokens == "response_unshifted" or not self.shift:
+            return labels != IGNORED_LABEL
+        if self.settings.regularized_tokens == "response":
+            return next_token_labels(labels) != IGNORED_LABEL
+        if attention_mask is None:
+            return torch.ones_like(labels, dtype=torch.bool)
+        return attention_mask.bool()
+
+    def _spectral(self, rows: Tensor) -> Tensor:
+        k, center = _set(self.settings.spectral_k), self.settings.center
+        if self.settings.formulation == "2024":
+            alpha = self.settings.spectral_variance_weight
+            return spectral_share_and_variance(rows, k=k, variance_weight=alpha, center=center)
+        return spectral_concentration(rows, k=k, center=center)
+
+
+def next_token_labels(labels: Tensor) -> Tensor:
+    """Labels aligned with the logits that predict them: shifted left by one, −100 at the end, (B, S) -> (B, S)."""
+    return torch.nn.functional.pad(labels[..., 1:], (0, 1), value=IGNORED_LABEL)
+
+
+def classification_spectral_k(settings: ObjectiveSettings, classes: int) -> float:
+    """The k of equation (7): as set, else min(5, classes − 1), because from k = classes on the term is constant."""
+    return max(1, min(5, classes - 1)) if settings.spectral_k is None else settings.spectral_k
+
+
+def _needed(teacher_logits: Tensor | None) -> Tensor:
+    if teacher_logits is None:
+        raise ValueError("the consistency term has a weight but no teacher logits were given")
+    return teacher_logits
+
+
+def _set(k: float | None) -> float:
+    return 10 if k is None else k
+
+
+def _assemble(
+    task: Tensor,
+    consistency: Callable[[], tuple[Tensor, Tensor]],
+    diversity: Callable[[], Tensor],
+    spectral: Callable[[], Tensor],
+    *,
+    weights: Weights,
+    settings: ObjectiveSettings,
+    valid_tokens: int,
+) -> LossReport:
+    """Compute the terms that have a weight and add them up."""
+    applied: dict[str, Tensor | float] = {term: weights.get(term, 0.0) for term in TERMS}
+    zero = task.new_zeros(())
+    values = dict.fromkeys(TERMS, zero)
+    if applied["consistency"]:
+        values["consistency"], teacher_rows = consistency()
+        if settings.consistency_schedule == "teacher_confidence":
+            factor = teacher_confidence_factor(teacher_rows, floor=settings.schedule_floor)
+            applied["consistency"] = applied["consistency"] * factor
+    if applied["diversity"]:
+        values["diversity"] = diversity()
+    if applied["spectral"]:
+        values["spectral"] = spectral()
+    total = task
+    for term in TERMS:
+        if weights.get(term, 0.0):
+            total = total + applied[term] * values[term]
+    return LossReport(total=total, task=task, valid_tokens=valid_tokens, weights=applied, **values)

@@ -35,7 +35,7 @@ class Anchor(nn.Module):
         self.register_buffer("up", up)
 
 
-class AnchoredVariant(LoraVariant):  # type: ignore[misc]
+class AnchoredVariant(LoraVariant):
     """PEFT's hook for a changed LoRA forward: adds s·(BA − B₀A₀)x as one product of rank 2r.
 
     One product instead of two also cancels better in low precision: both halves are summed in the same accumulator.

@@ -8,6 +8,7 @@ import torch
 from peft import LoraConfig, TaskType
 from peft.tuners.lora.layer import LoraLayer
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from balora.adapters.anchor import ADAPTER_NAME, anchor_layer
 from balora.adapters.factors import layer_seed, principal_factors
@@ -49,13 +50,10 @@ def attach_adapter(
     heads = config.modules_to_save
     if heads is None:
         heads = head_modules(model) if task_type == TaskType.SEQ_CLS else None
+    peft_config = lora_config(config, method, short_targets(model, chosen), heads, task_type)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        adapted = ADAPTED_MODELS[task_type](
-            model,
-            lora_config(config, method, short_targets(model, chosen), heads, task_type),
-            adapter_name=ADAPTER_NAME,
-        )
+        adapted = ADAPTED_MODELS[task_type](model, _describe_base(peft_config, model, chosen), ADAPTER_NAME)
     if method.principal_start:
         start_at_principal_factors(adapted, config)
     return adapted
@@ -77,6 +75,13 @@ def lora_config(
         task_type=task_type,
         bias="none",
     )
+
+
+def _describe_base(peft_config: LoraConfig, model: PreTrainedModel, chosen: list[str]) -> LoraConfig:
+    """Add what PEFT would otherwise guess with a warning, or leave out: the base's name and its weight layout."""
+    peft_config.base_model_name_or_path = model.name_or_path or None
+    peft_config.fan_in_fan_out = all(isinstance(model.get_submodule(name), Conv1D) for name in chosen)
+    return peft_config
 
 
 def start_at_principal_factors(adapted: AdaptedModel, config: AdapterConfig) -> None:

@@ -45,15 +45,15 @@ class PlainLoraSaving:
             self.peft_config[ADAPTER_NAME] = trained_config
 
 
-class AdaptedCausalLM(PlainLoraSaving, PeftModelForCausalLM):  # type: ignore[misc]
+class AdaptedCausalLM(PlainLoraSaving, PeftModelForCausalLM):
     """A decoder-only language model with its adapter."""
 
 
-class AdaptedSeq2SeqLM(PlainLoraSaving, PeftModelForSeq2SeqLM):  # type: ignore[misc]
+class AdaptedSeq2SeqLM(PlainLoraSaving, PeftModelForSeq2SeqLM):
     """An encoder-decoder language model with its adapter."""
 
 
-class AdaptedSequenceClassification(PlainLoraSaving, PeftModelForSequenceClassification):  # type: ignore[misc]
+class AdaptedSequenceClassification(PlainLoraSaving, PeftModelForSequenceClassification):
     """A classifier or regressor with its adapter and trained head."""
 
 
@@ -78,6 +78,8 @@ def plain_config(trained: LoraConfig, *, anchored: bool) -> LoraConfig:
     """
     plain = copy.deepcopy(trained)
     plain.inference_mode = True
+    if trained.modules_to_save is not None:
+        plain.modules_to_save = list(dict.fromkeys(trained.modules_to_save))
     if anchored:
         plain.r, plain.lora_alpha = 2 * trained.r, 2 * trained.lora_alpha
     return plain

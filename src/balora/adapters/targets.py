@@ -49,13 +49,17 @@ def resolve_targets(model: PreTrainedModel, wanted: str | list[str]) -> list[str
 
 
 def short_targets(model: PreTrainedModel, chosen: list[str]) -> list[str]:
-    """The last parts of the chosen names where these pick exactly the chosen layers, else the full names.
+    """The shortest name endings that pick exactly the chosen layers, else the full names.
 
     PEFT stores the names in adapter_config.json; `q_proj` reads better than 224 paths.
     """
-    last_parts = sorted({name.rsplit(".", 1)[-1] for name in chosen})
-    picked = [name for name, _ in model.named_modules() if any(_ends_with(name, last) for last in last_parts)]
-    return last_parts if set(picked) == set(chosen) else chosen
+    names = [name for name, _ in model.named_modules()]
+    for parts in (1, 2, 3):
+        endings = sorted({".".join(name.split(".")[-parts:]) for name in chosen})
+        picked = {name for name in names if any(_ends_with(name, ending) for ending in endings)}
+        if picked == set(chosen):
+            return endings
+    return chosen
 
 
 def head_modules(model: PreTrainedModel) -> list[str]:

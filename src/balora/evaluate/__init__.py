@@ -1,1 +1,23 @@
-"""TODO"""
+"""Scores: named metrics on predictions."""
+
+from balora.evaluate.metrics import (
+    METRICS,
+    USUAL_METRICS,
+    Metric,
+    check_metric_names,
+    metrics_function,
+    perplexity_of,
+    score_all,
+)
+from balora.evaluate.settings import EvaluationSettings
+
+__all__ = [
+    "METRICS",
+    "USUAL_METRICS",
+    "EvaluationSettings",
+    "Metric",
+    "check_metric_names",
+    "metrics_function",
+    "perplexity_of",
+    "score_all",
+]

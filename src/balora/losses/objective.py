@@ -75,8 +75,9 @@ class Objective(Protocol):
 class ClassificationObjective:
     """Cross-entropy plus equations 4, 5 and 7: equation (8)."""
 
-    def __init__(self, settings: ObjectiveSettings, classes: int) -> None:
+    def __init__(self, settings: ObjectiveSettings, classes: int, *, label_smoothing: float = 0.0) -> None:
         self.settings = settings
+        self.label_smoothing = label_smoothing
         self.spectral_k = classification_spectral_k(settings, classes)
 
     def __call__(
@@ -93,7 +94,7 @@ class ClassificationObjective:
         del attention_mask
         labelled = labels != IGNORED_LABEL
         rows = valid_rows(student_logits, labelled)
-        task = mean_over(torch.nn.functional.cross_entropy(rows, labels[labelled], reduction="none"), part.items)
+        task = mean_over(cross_entropy_rows(rows, labels[labelled], self.label_smoothing), part.items)
 
         def consistency() -> tuple[Tensor, Tensor]:
             student, teacher = paired_rows(student_logits, _needed(teacher_logits), labelled)
@@ -159,10 +160,11 @@ class RegressionObjective:
 class GenerationObjective:
     """Next-token cross-entropy plus equations 9, 10 and 11 on explicit logits: equation (12)."""
 
-    def __init__(self, settings: ObjectiveSettings, *, shift: bool) -> None:
+    def __init__(self, settings: ObjectiveSettings, *, shift: bool, label_smoothing: float = 0.0) -> None:
         """Shift labels by one for decoder-only models; encoder-decoder models align them already."""
         self.settings = settings
         self.shift = shift
+        self.label_smoothing = label_smoothing
 
     def __call__(
         self,
@@ -175,10 +177,10 @@ class GenerationObjective:
         attention_mask: Tensor | None = None,
     ) -> LossReport:
         """See `Objective`."""
-        targets = next_token_labels(labels) if self.shift else labels
+        targets = self.targets(labels)
         valid = targets != IGNORED_LABEL
         rows = valid_rows(student_logits, valid)
-        task = mean_over(torch.nn.functional.cross_entropy(rows, targets[valid], reduction="none"), part.items)
+        task = mean_over(cross_entropy_rows(rows, targets[valid], self.label_smoothing), part.items)
         seen = self.regularized_mask(labels, attention_mask)
         term_rows = rows if self.settings.regularized_tokens == "response" else valid_rows(student_logits, seen)
         term_items = part.items if part.term_items is None else part.term_items
@@ -206,6 +208,10 @@ class GenerationObjective:
             valid_tokens=rows.shape[0],
         )
 
+    def targets(self, labels: Tensor) -> Tensor:
+        """The labels aligned with the logits that predict them, (B, S)."""
+        return next_token_labels(labels) if self.shift else labels
+
     def regularized_mask(self, labels: Tensor, attention_mask: Tensor | None) -> Tensor:
         """Which positions of the logits the three terms see, (B, S), by `regularized_tokens`."""
         if self.settings.regularized_tokens == "response_unshifted" or not self.shift:
@@ -222,6 +228,11 @@ class GenerationObjective:
             alpha = self.settings.spectral_variance_weight
             return spectral_share_and_variance(rows, k=k, variance_weight=alpha, center=center)
         return spectral_concentration(rows, k=k, center=center)
+
+
+def cross_entropy_rows(rows: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+    """−log p(label) of each row, (M, V) and (M,) -> (M,), in nats."""
+    return torch.nn.functional.cross_entropy(rows, labels, reduction="none", label_smoothing=label_smoothing)
 
 
 def next_token_labels(labels: Tensor) -> Tensor:

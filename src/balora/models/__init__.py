@@ -1,1 +1,7 @@
-"""TODO"""
+"""Loading: pretrained model, tokenizer and configuration, by name, format and revision."""
+
+from balora.models.load import LoadedModel, load_config, load_model, max_positions
+from balora.models.settings import ModelSettings
+from balora.models.tokenizer import load_tokenizer
+
+__all__ = ["LoadedModel", "ModelSettings", "load_config", "load_model", "load_tokenizer", "max_positions"]

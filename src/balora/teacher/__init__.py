@@ -1,1 +1,23 @@
-"""TODO"""
+"""Where reference outputs come from, and the check that they are the pretrained model's."""
+
+from balora.teacher.cached import CachedTeacher, build_cached_teacher
+from balora.teacher.linear_probe import ProbeResult, fit_linear_probe
+from balora.teacher.live import FrozenCopyTeacher, LiveTeacher, Teacher, UntrainedTeacher, evaluation_mode
+from balora.teacher.self_check import check_agreement, probe_inputs, probe_logits
+from balora.teacher.settings import TeacherSettings
+
+__all__ = [
+    "CachedTeacher",
+    "FrozenCopyTeacher",
+    "LiveTeacher",
+    "ProbeResult",
+    "Teacher",
+    "TeacherSettings",
+    "UntrainedTeacher",
+    "build_cached_teacher",
+    "check_agreement",
+    "evaluation_mode",
+    "fit_linear_probe",
+    "probe_inputs",
+    "probe_logits",
+]

@@ -1,0 +1,110 @@
+"""The model card: what the adapter is, how to load it, what it scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from balora.artefacts.files import write_text_atomically
+from balora.artefacts.layout import MODEL_CARD
+from balora.task import Task
+
+LOADERS: dict[Task, str] = {
+    "classification": "AutoModelForSequenceClassification",
+    "regression": "AutoModelForSequenceClassification",
+    "generation": "AutoModelForCausalLM",
+}
+
+
+def model_card(
+    *,
+    base_name: str,
+    task: Task,
+    method: str,
+    regularizers: str,
+    parameters: str,
+    results: Mapping[str, float],
+    label_names: Sequence[str] | None = None,
+    encoder_decoder: bool = False,
+) -> str:
+    """The card as Markdown with the metadata block that hubs read.
+
+    Args:
+        base_name: hub id of the pretrained model; of a local folder only its last part is shown.
+        task: what was learned.
+        method: the adaptation method.
+        regularizers: the weights in words.
+        parameters: the parameter counts in words.
+        results: final scores.
+        label_names: class names by id.
+        encoder_decoder: whether the base has an encoder and a decoder.
+    """
+    shown = Path(base_name).name if base_name.startswith((".", "/", "~")) else base_name
+    loader = "AutoModelForSeq2SeqLM" if encoder_decoder and task == "generation" else LOADERS[task]
+    labels = f", num_labels={len(label_names) if label_names else 1}" if task != "generation" else ""
+    adapter = method != "full"
+    header = ["---", f"base_model: {_quoted(shown)}", "library_name: " + ("peft" if adapter else "transformers")]
+    header += ["tags:", "- balora", "- ba-lora", f"- {method}", *(["- lora"] if adapter else []), "---"]
+    rows = [f"| {name} | {value:.4f} |" for name, value in results.items()]
+    table = ["| score | value |", "|---|---|", *rows] if rows else ["No score was computed."]
+    names = [f"Classes by id: {', '.join(_escaped(name) for name in label_names)}.", ""] if label_names else []
+    return "\n".join(
+        [
+            *header,
+            "",
+            f"# {_escaped(shown)} fine-tuned with balora ({method})",
+            "",
+            f"Task: {task}. Regularizers: {regularizers}. {parameters}.",
+            "",
+            *names,
+            "## Load it",
+            "",
+            "```python",
+            *_loading_code(shown, loader, labels, adapter=adapter),
+            "```",
+            "",
+            "## Scores on the validation split",
+            "",
+            *table,
+            "",
+            "`recipe.resolved.yaml` repeats this run; `run.json` says on what it ran.",
+            "",
+        ]
+    )
+
+
+def write_model_card(folder: Path, card: str) -> None:
+    """Write README.md into the run folder."""
+    write_text_atomically(folder / MODEL_CARD, card)
+
+
+def regularizers_in_words(values: Mapping[str, Any]) -> str:
+    """The three weights with the paper's names."""
+    weights = [values["consistency_weight"], values["diversity_weight"], values["spectral_weight"]]
+    if not any(weights):
+        return "none"
+    names = ("consistency", "diversity", "spectral")
+    return ", ".join(f"{name} {weight:g}" for name, weight in zip(names, weights, strict=True))
+
+
+def _loading_code(base: str, loader: str, labels: str, *, adapter: bool) -> list[str]:
+    if not adapter:
+        return [f"from transformers import {loader}", f'model = {loader}.from_pretrained("path/to/this/folder")']
+    return [
+        f"from transformers import {loader}",
+        "from peft import PeftModel",
+        "",
+        f"base = {loader}.from_pretrained({_quoted(base)}{labels})",
+        'model = PeftModel.from_pretrained(base, "path/to/this/folder")',
+    ]
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _escaped(text: str) -> str:
+    for character in "\\`*_{}[]<>|#":
+        text = text.replace(character, "\\" + character)
+    return text.replace("\n", " ")

@@ -1,0 +1,115 @@
+"""Scores by name, each from scikit-learn or SciPy; no data and undefined scores are NaN, never 0."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from sklearn import metrics
+
+from balora.errors import RecipeError, did_you_mean
+from balora.task import Task
+
+Values = NDArray[np.floating] | NDArray[np.integer]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A score: what it compares and which way is better."""
+
+    name: str
+    task: Task
+    score: Callable[[Values, Values], float]
+    """(predictions, references) -> score; classes as ids, numbers as floats."""
+    higher_is_better: bool = True
+
+
+def _f1(predictions: Values, references: Values) -> float:
+    """F1 of class 1 where there are two classes, else the mean over classes (macro)."""
+    binary = len(np.union1d(predictions, references)) <= 2 and max(predictions.max(), references.max()) <= 1
+    return float(metrics.f1_score(references, predictions, average="binary" if binary else "macro", zero_division=0))
+
+
+def _correlation(function: Callable[[Values, Values], tuple[float, float]]) -> Callable[[Values, Values], float]:
+    def score(predictions: Values, references: Values) -> float:
+        if len(predictions) < 2:
+            return math.nan
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", stats.ConstantInputWarning)
+            return float(function(predictions, references)[0])
+
+    return score
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("accuracy", "classification", lambda p, r: float(metrics.accuracy_score(r, p))),
+        Metric("f1", "classification", _f1),
+        Metric("matthews", "classification", lambda p, r: float(metrics.matthews_corrcoef(r, p))),
+        Metric("pearson", "regression", _correlation(stats.pearsonr)),
+        Metric("spearman", "regression", _correlation(stats.spearmanr)),
+        Metric("mse", "regression", lambda p, r: float(metrics.mean_squared_error(r, p)), higher_is_better=False),
+    )
+}
+"""Name -> score."""
+
+USUAL_METRICS: dict[Task, tuple[str, ...]] = {
+    "classification": ("accuracy",),
+    "regression": ("pearson", "spearman"),
+    "generation": (),
+}
+
+
+def check_metric_names(names: Sequence[str], task: Task) -> None:
+    """Refuse names that are not in the table, or belong to another task.
+
+    Raises:
+        RecipeError: names the closest metric of the task.
+    """
+    fitting = [name for name, metric in METRICS.items() if metric.task == task]
+    for name in names:
+        if name not in fitting:
+            hint = did_you_mean(name, fitting) if fitting else "leave it out; generation is scored by its loss"
+            raise RecipeError.at("evaluation.metrics", f"no metric '{name}' for task {task}", hint)
+
+
+def score_all(names: Sequence[str], predictions: Values, references: Values) -> dict[str, float]:
+    """Every named score; NaN without data.
+
+    Example:
+        >>> score_all(["accuracy"], np.array([0, 1, 1]), np.array([0, 1, 0]))
+        {'accuracy': 0.6666666666666666}
+    """
+    if len(references) == 0:
+        return dict.fromkeys(names, math.nan)
+    return {name: METRICS[name].score(predictions, references) for name in names}
+
+
+def predictions_from_logits(logits: NDArray[np.floating], task: Task) -> Values:
+    """Class ids for a classifier, numbers for a regressor."""
+    return logits.squeeze(-1) if task == "regression" else logits.argmax(axis=-1)
+
+
+def metrics_function(names: Sequence[str], task: Task) -> Callable[[object], dict[str, float]] | None:
+    """What transformers' Trainer calls after evaluation; None where the loss is the only score."""
+    if not names:
+        return None
+
+    def compute(prediction: object) -> dict[str, float]:
+        logits, references = prediction.predictions, prediction.label_ids  # type: ignore[attr-defined]
+        first = logits[0] if isinstance(logits, tuple) else logits
+        return score_all(names, predictions_from_logits(first, task), references)
+
+    return compute
+
+
+def perplexity_of(scores: Mapping[str, float], prefix: str) -> dict[str, float]:
+    """The exponential of the mean loss per token, where the scores hold one."""
+    loss = scores.get(f"{prefix}_loss")
+    return {} if loss is None else {f"{prefix}_perplexity": math.exp(loss) if loss < 700 else math.inf}

@@ -1,0 +1,149 @@
+"""Load a pretrained model for a task, with errors that say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import transformers
+from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+from balora.errors import ModelError
+from balora.models.failures import explain_load_failure
+from balora.models.settings import ModelSettings
+from balora.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A pretrained model ready for a task."""
+
+    model: PreTrainedModel
+    fresh_parameters: tuple[str, ...]
+    """Names that the checkpoint does not hold and that start at random, usually the task head."""
+
+
+def load_config(settings: ModelSettings) -> transformers.PretrainedConfig:
+    """The model's configuration, without its weights.
+
+    Raises:
+        ModelError: not found, gated, offline, or not a transformers model.
+    """
+    with _explained(settings):
+        return AutoConfig.from_pretrained(settings.name_or_path, revision=settings.revision)
+
+
+def load_model(
+    settings: ModelSettings,
+    task: Task,
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+    label_names: Sequence[str] | None = None,
+) -> LoadedModel:
+    """Load the weights with the head that the task needs.
+
+    Args:
+        settings: which model, in which number format.
+        task: classification and regression get a head on top of the body; generation the language-model head.
+        tokenizer: must fit the embedding; gives the padding id.
+        label_names: class names by id; needed for classification.
+
+    Raises:
+        ModelError: not found, gated, offline, an encoder asked to generate, or a tokenizer with more ids than the
+            model has embeddings.
+    """
+    config = load_config(settings)
+    check_task(config, task, settings)
+    if task == "classification":
+        names = list(label_names or ())
+        config.num_labels = len(names)
+        config.id2label = dict(enumerate(names))
+        config.label2id = {name: index for index, name in enumerate(names)}
+        config.problem_type = "single_label_classification"
+    elif task == "regression":
+        config.num_labels, config.problem_type = 1, "regression"
+    with _explained(settings), _quiet_transformers():
+        model, info = _auto_class(config, task).from_pretrained(
+            settings.name_or_path,
+            config=config,
+            revision=settings.revision,
+            dtype=settings.dtype,
+            attn_implementation=settings.attn_implementation,
+            output_loading_info=True,
+        )
+    check_vocabulary(model, tokenizer, settings)
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id
+    return LoadedModel(model=model, fresh_parameters=tuple(sorted(info["missing_keys"])))
+
+
+def check_task(config: transformers.PretrainedConfig, task: Task, settings: ModelSettings) -> None:
+    """Refuse to generate with a model that was only ever an encoder.
+
+    Raises:
+        ModelError: when every architecture in the configuration is an encoder's.
+    """
+    architectures = config.architectures or []
+    encoder_only = bool(architectures) and all(
+        name.endswith(("ForMaskedLM", "ForSequenceClassification", "ForPreTraining")) for name in architectures
+    )
+    if task == "generation" and encoder_only and not config.is_encoder_decoder:
+        what = f"'{settings.name_or_path}' is an encoder ({architectures[0]}) and cannot generate text"
+        raise ModelError.at("model.name_or_path", what, "use a decoder such as Llama, or task: classification")
+
+
+def check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, settings: ModelSettings) -> None:
+    """Refuse a tokenizer that can produce ids the embedding does not have.
+
+    Raises:
+        ModelError: names both sizes.
+    """
+    rows = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > rows:
+        what = f"the tokenizer has {len(tokenizer)} ids, the model {rows} embeddings"
+        raise ModelError.at(
+            "model.tokenizer", what, f"is it the wrong tokenizer for {settings.name_or_path}? leave it out"
+        )
+
+
+def max_positions(config: transformers.PretrainedConfig) -> int | None:
+    """How many tokens the position embedding holds; None where there is no such limit (T5)."""
+    values = config.to_dict()
+    positions = values.get("max_position_embeddings") or values.get("n_positions")
+    if positions is None or config.model_type == "t5":
+        return None
+    # RoBERTa's family counts positions from padding_idx + 1.
+    offset = config.pad_token_id + 1 if config.model_type in _OFFSET_POSITIONS else 0
+    return int(positions) - int(offset)
+
+
+_OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "longformer"}
+
+
+def _auto_class(config: transformers.PretrainedConfig, task: Task) -> Any:
+    if task != "generation":
+        return transformers.AutoModelForSequenceClassification
+    if config.is_encoder_decoder:
+        return transformers.AutoModelForSeq2SeqLM
+    return transformers.AutoModelForCausalLM
+
+
+@contextmanager
+def _explained(settings: ModelSettings) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, KeyError) as error:
+        raise explain_load_failure("model.name_or_path", settings.name_or_path, error) from error
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """No load report on stderr: what is fresh is returned, and the caller says it in its own words."""
+    verbosity = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers.logging.set_verbosity(verbosity)

@@ -1,0 +1,102 @@
+"""The start-up check: before the first step student, teacher and pretrained model must agree.
+
+It catches what otherwise trains quietly against the wrong reference: a base changed by its initialisation (PEFT's own
+PiSSA turns it into the residual), an adapter that was trained before, a head that differs between the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from balora.errors import SelfCheckError
+from balora.teacher.live import evaluation_mode
+
+TOLERANCE: dict[torch.dtype, float] = {
+    torch.float64: 1e-8,
+    torch.float32: 1e-4,
+    torch.float16: 1e-2,
+    torch.bfloat16: 5e-2,
+}
+"""Largest allowed gap relative to the largest logit, by the number format of the base."""
+
+
+def relative_gap(logits: Tensor, reference: Tensor) -> float:
+    """Largest difference over the largest reference logit (at least 1); inf where either is not finite."""
+    difference = (logits.double() - reference.double()).abs().max().item()
+    gap = difference / max(1.0, reference.double().abs().max().item())
+    return gap if gap == gap else float("inf")
+
+
+def check_agreement(
+    *, student: Tensor, teacher: Tensor, base: Tensor | None = None, dtype: torch.dtype, tolerance: float | None = None
+) -> float:
+    """Compare the three outputs on one batch.
+
+    Args:
+        student: logits at step 0, in evaluation mode.
+        teacher: logits that the consistency term will compare with.
+        base: logits of the pretrained model before it was adapted, where they are known.
+        dtype: number format of the base weights.
+        tolerance: largest allowed gap; by `dtype` where left out.
+
+    Returns:
+        The largest gap found.
+
+    Raises:
+        SelfCheckError: with the measured gap and the likely cause.
+    """
+    allowed = TOLERANCE.get(dtype, TOLERANCE[torch.bfloat16]) if tolerance is None else tolerance
+    pairs = [("the student at step 0", student, "the teacher", teacher, _STUDENT_CAUSE)]
+    if base is not None:
+        pairs.insert(0, ("the teacher", teacher, "the pretrained model", base, _TEACHER_CAUSE))
+    largest = 0.0
+    for name, logits, reference_name, reference, cause in pairs:
+        gap = relative_gap(logits, reference)
+        if not gap <= allowed:
+            raise SelfCheckError(
+                f"self-check: {name} differs from {reference_name} by {gap:.3g} of the largest logit "
+                f"(allowed {allowed:.3g}); {cause}"
+            )
+        largest = max(largest, gap)
+    return largest
+
+
+_TEACHER_CAUSE = (
+    "the base weights were changed when the adapter was made; attach it with balora.prepare_model, which leaves them "
+    "alone"
+)
+_STUDENT_CAUSE = (
+    "the adapter does not start at the pretrained model: PEFT's own pissa, olora, corda and lora_ga change the base, "
+    "so use balora.prepare_model; for an adapter that was trained before, set self_check: false"
+)
+
+
+def probe_inputs(model: PreTrainedModel, length: int = 12) -> dict[str, Any]:
+    """A batch of random token ids, the same for every call, that any text model can run."""
+    vocabulary = int(model.get_input_embeddings().weight.shape[0])
+    rows = 1 if model.config.pad_token_id is None else 2
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(0, vocabulary, (rows, length), generator=generator)
+    special = {model.config.pad_token_id, model.config.eos_token_id} - {None}
+    for token in [t for t in special if isinstance(t, int)]:
+        ids[ids == token] = (token + 1) % vocabulary if (token + 1) % vocabulary not in special else (token + 2)
+    if isinstance(model.config.eos_token_id, int):
+        # T5's classifier reads the state at the end token and wants one in every row.
+        ids[:, -1] = model.config.eos_token_id
+    ids = ids.to(model.device)
+    inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if model.config.is_encoder_decoder and not type(model).__name__.endswith("ForSequenceClassification"):
+        inputs["decoder_input_ids"] = ids[:, : length // 2]
+    return inputs
+
+
+def probe_logits(model: nn.Module, inputs: Mapping[str, Any]) -> Tensor:
+    """The logits on a probe batch, in evaluation mode and without gradient."""
+    with torch.no_grad(), evaluation_mode(model):
+        logits: Tensor = model(**inputs).logits
+    return logits

@@ -1,0 +1,76 @@
+"""The running sums of the loss and its terms between two log lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from balora.losses import TERMS, LossReport
+
+
+@dataclass
+class _Window:
+    """What came since the last log line."""
+
+    raw: dict[str, Tensor] = field(default_factory=dict)
+    weighted: dict[str, Tensor] = field(default_factory=dict)
+    steps_by_term: dict[str, float] = field(default_factory=dict)
+    steps: float = 0.0
+    valid_tokens: int = 0
+
+
+class TermLog:
+    """Adds up what every micro-batch contributes; a log line gets the mean per optimiser step.
+
+    Sums stay on the device, so that nothing waits for the GPU between log lines.
+    """
+
+    def __init__(self) -> None:
+        self._window = _Window()
+        self._step: dict[str, Tensor] = {}
+
+    def add(self, report: LossReport, *, parts: int) -> None:
+        """Count one micro-batch, one of `parts` of an optimiser step."""
+        window = self._window
+        window.steps += 1 / parts
+        window.valid_tokens += report.valid_tokens
+        for name in ("task", *TERMS):
+            weight = 1.0 if name == "task" else report.weights.get(name, 0.0)
+            if isinstance(weight, Tensor) or weight > 0:
+                value = report.term(name).detach()
+                _accumulate(self._step, name, value)
+                _accumulate(window.raw, name, value)
+                _accumulate(window.weighted, name, weight * value)
+                window.steps_by_term[name] = window.steps_by_term.get(name, 0.0) + 1 / parts
+
+    def end_step(self) -> dict[str, Tensor]:
+        """The terms of the optimiser step that is about to be taken; starts the next step's sums."""
+        step, self._step = self._step, {}
+        return step
+
+    def take_window(self) -> tuple[dict[str, Tensor], int]:
+        """Everything since the last call, and start a new window.
+
+        Returns:
+            Means per optimiser step, as scalars on the device: `task_loss`, and for each term that ran its raw mean
+            over the steps in which it ran and `weighted_<term>` over all steps. Then the number of labelled tokens
+            (or examples).
+        """
+        window, self._window = self._window, _Window()
+        means = {}
+        for name, raw in window.raw.items():
+            means["task_loss" if name == "task" else name] = raw / window.steps_by_term[name]
+            if name != "task":
+                means[f"weighted_{name}"] = window.weighted[name] / window.steps
+        return means, window.valid_tokens
+
+
+def _accumulate(sums: dict[str, Tensor], name: str, value: Tensor) -> None:
+    sums[name] = sums[name] + value if name in sums else value
+
+
+def as_one_tensor(values: dict[str, Tensor]) -> Tensor:
+    """The scalars as one float32 vector, so that they cross devices and processes in one go."""
+    return torch.stack([value.float() for value in values.values()])

@@ -1,0 +1,115 @@
+"""The anchor's promises: the base is untouched, off is the pretrained model, the start is the pretrained model."""
+
+from __future__ import annotations
+
+import peft
+import pytest
+import torch
+
+from balora.adapters import AdapterConfig, adapted_layers, adapters_off, attach_adapter
+from balora.adapters.anchor import ADAPTER_NAME, as_plain_lora, stacked_factors
+from tests.adapters.families import METHODS, disturb, inputs_for, logits
+from tests.support import tiny
+
+
+@pytest.mark.parametrize("alpha", [4, 9], ids=lambda alpha: f"alpha={alpha}")
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_student_starts_at_the_base_and_off_is_the_base(family: str, method: str, alpha: int) -> None:
+    base = tiny.FAMILIES[family]()
+    inputs = inputs_for(family)
+    truth = logits(base, inputs)
+    model = attach_adapter(base, AdapterConfig(method=method, r=4, alpha=alpha))
+    assert (logits(model, inputs) - truth).abs().max() < 1e-5
+    disturb(model)
+    assert (logits(model, inputs) - truth).abs().max() > 1e-2, "the adapter must matter for the next line to"
+    with adapters_off(model):
+        assert torch.equal(logits(model, inputs), truth)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_base_weights_are_bitwise_untouched(family: str, method: str) -> None:
+    untouched = tiny.FAMILIES[family]().state_dict()
+    model = attach_adapter(tiny.FAMILIES[family](), AdapterConfig(method=method, r=4))
+    disturb(model)
+    kept = {
+        name.replace("base_model.model.", "", 1).replace(".base_layer", "").replace(".original_module", ""): value
+        for name, value in model.state_dict().items()
+    }
+    for name, value in untouched.items():
+        assert torch.equal(kept[name], value), name
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "t5"])
+def test_gradients_are_those_of_pefts_pissa(family: str) -> None:
+    inputs = inputs_for(family)
+    targets = {"llama": ["q_proj", "down_proj"], "gpt2": ["c_attn", "c_fc"], "t5": ["q", "wo"]}[family]
+    ours = attach_adapter(tiny.FAMILIES[family](), AdapterConfig(r=4, alpha=6, target_modules=targets))
+    config = peft.LoraConfig(
+        r=4, lora_alpha=6, init_lora_weights="pissa", target_modules=targets, fan_in_fan_out=family == "gpt2"
+    )
+    theirs = peft.get_peft_model(tiny.FAMILIES[family](), config)
+    for model in (ours, theirs):
+        model.eval()
+        model(**inputs).logits.square().sum().backward()
+    their_gradients = {name: p.grad for name, p in theirs.named_parameters() if p.grad is not None}
+    our_gradients = {name: p.grad for name, p in ours.named_parameters() if p.grad is not None}
+    assert our_gradients.keys() == their_gradients.keys()
+    assert len(our_gradients) > 0
+    for name, gradient in our_gradients.items():
+        # A singular vector's sign is free; it flips a row of A's gradient and the matching column of B's.
+        torch.testing.assert_close(
+            gradient.abs(), their_gradients[name].abs(), rtol=1e-3, atol=1e-4 * gradient.abs().max().item()
+        )
+
+
+def test_dropout_does_not_move_the_start() -> None:
+    """PEFT's PiSSA drops inputs of BA but not of the residual, so it starts away from the base in training mode."""
+    base = tiny.build("llama")
+    inputs = inputs_for("llama")
+    truth = logits(base, inputs)
+    model = attach_adapter(base, AdapterConfig(r=4, dropout=0.5)).train()
+    assert (model(**inputs).logits - truth).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_anchor_in_the_base_s_format_still_cancels_exactly(dtype: torch.dtype) -> None:
+    base = tiny.build("llama").to(dtype)
+    model = attach_adapter(base, AdapterConfig(r=4))
+    for _, layer in adapted_layers(model):
+        anchor = layer.anchor[ADAPTER_NAME]
+        assert anchor.down.dtype == dtype
+        assert layer.lora_A[ADAPTER_NAME].weight.dtype == torch.float32
+        down, up = stacked_factors(layer, ADAPTER_NAME)
+        assert (up @ down).abs().max() < 1e-6
+
+
+def test_the_anchor_is_no_parameter() -> None:
+    model = attach_adapter(tiny.build("llama"), AdapterConfig(r=4))
+    assert not [name for name, _ in model.named_parameters() if "anchor" in name]
+    model.requires_grad_(True)
+    assert len([name for name, _ in model.named_buffers() if "anchor" in name]) == 2 * 2 * 7
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_merging_and_unmerging(family: str) -> None:
+    inputs = inputs_for(family)
+    model = attach_adapter(tiny.FAMILIES[family](), AdapterConfig(r=4, alpha=6))
+    disturb(model)
+    trained = logits(model, inputs)
+    model.merge_adapter()
+    torch.testing.assert_close(logits(model, inputs), trained, rtol=0, atol=1e-5)
+    model.unmerge_adapter()
+    torch.testing.assert_close(logits(model, inputs), trained, rtol=0, atol=1e-5)
+    merged = model.merge_and_unload(safe_merge=True)
+    torch.testing.assert_close(logits(merged, inputs), trained, rtol=0, atol=1e-5)
+
+
+def test_plain_lora_of_a_state_has_twice_the_rank_and_no_anchor() -> None:
+    model = attach_adapter(tiny.build("llama"), AdapterConfig(r=4))
+    plain = as_plain_lora(model.state_dict())
+    assert not [name for name in plain if "anchor" in name]
+    downs = [value for name, value in plain.items() if "lora_A" in name]
+    assert {value.shape[0] for value in downs} == {8}
+    assert {value.shape[1] for name, value in plain.items() if "lora_B" in name} == {8}

@@ -1,0 +1,30 @@
+"""Counting: what papers report, computed from shapes."""
+
+from __future__ import annotations
+
+from balora.adapters import AdapterConfig, attach_adapter, count_parameters
+from tests.support import tiny
+
+
+def test_adapter_numbers_are_rank_times_both_sides() -> None:
+    base = tiny.build("llama")
+    sizes = [sum(base.get_submodule(f"model.layers.0.{name}").weight.shape) for name in PROJECTIONS]
+    counts = count_parameters(attach_adapter(base, AdapterConfig(r=4)))
+    assert counts.adapter == counts.anchor == 4 * tiny.LAYERS * sum(sizes)
+    assert (counts.head, counts.trainable) == (0, counts.adapter)
+
+
+def test_a_classifier_counts_its_head_apart_and_has_no_anchor_under_lora() -> None:
+    base = tiny.build("bert", "sequence_classification")
+    head = sum(p.numel() for p in base.classifier.parameters())
+    counts = count_parameters(attach_adapter(base, AdapterConfig(method="lora", r=4)))
+    assert (counts.head, counts.anchor) == (head, 0)
+
+
+def test_full_fine_tuning_trains_all_of_it() -> None:
+    counts = count_parameters(attach_adapter(tiny.build("llama"), AdapterConfig(method="full")))
+    assert counts.trainable == counts.total
+    assert "100.00 %" in str(counts)
+
+
+PROJECTIONS = [f"self_attn.{n}_proj" for n in "qkvo"] + [f"mlp.{n}_proj" for n in ("gate", "up", "down")]

@@ -7,7 +7,6 @@ import os
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,10 @@ import transformers
 
 
 @pytest.fixture(autouse=True)
-def _quiet_and_seeded() -> Iterator[None]:
+def _quiet_and_seeded() -> None:
     torch.set_num_threads(1)
     transformers.set_seed(0)
-    yield
+    return
 
 
 @pytest.fixture(autouse=True)

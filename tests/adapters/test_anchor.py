@@ -73,6 +73,14 @@ def test_dropout_does_not_move_the_start() -> None:
     assert (model(**inputs).logits - truth).abs().max() < 1e-5
 
 
+def test_dropout_acts_on_what_was_learned() -> None:
+    model = attach_adapter(tiny.build("llama"), AdapterConfig(r=4, dropout=0.5))
+    disturb(model)
+    inputs = inputs_for("llama")
+    evaluated = logits(model, inputs)
+    assert (model.train()(**inputs).logits - evaluated).abs().max() > 1e-2
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_anchor_in_the_base_s_format_still_cancels_exactly(dtype: torch.dtype) -> None:
     base = tiny.build("llama").to(dtype)

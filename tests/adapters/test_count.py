@@ -21,6 +21,14 @@ def test_a_classifier_counts_its_head_apart_and_has_no_anchor_under_lora() -> No
     assert (counts.head, counts.anchor) == (head, 0)
 
 
+def test_dora_counts_its_magnitudes() -> None:
+    lora = count_parameters(attach_adapter(tiny.build("llama"), AdapterConfig(method="lora", r=4)))
+    base = tiny.build("llama")
+    outputs = sum(base.get_submodule(f"model.layers.0.{name}").weight.shape[0] for name in PROJECTIONS)
+    dora = count_parameters(attach_adapter(base, AdapterConfig(method="dora", r=4)))
+    assert (dora.adapter, dora.head) == (lora.adapter + tiny.LAYERS * outputs, 0)
+
+
 def test_full_fine_tuning_trains_all_of_it() -> None:
     counts = count_parameters(attach_adapter(tiny.build("llama"), AdapterConfig(method="full")))
     assert counts.trainable == counts.total

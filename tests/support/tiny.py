@@ -27,9 +27,18 @@ _SHAPE: dict[str, Any] = {
 }
 
 
+_DROPOUTS: dict[str, list[str]] = {
+    "bert": ["hidden_dropout_prob", "attention_probs_dropout_prob"],
+    "roberta": ["hidden_dropout_prob", "attention_probs_dropout_prob"],
+    "deberta-v2": ["hidden_dropout_prob", "attention_probs_dropout_prob", "pooler_dropout"],
+    "gpt2": ["resid_pdrop", "embd_pdrop", "attn_pdrop", "summary_first_dropout"],
+    "t5": ["dropout_rate", "classifier_dropout"],
+}
+
+
 def config(family: str, **changes: Any) -> Any:
-    """The tiny configuration of a family by transformers' model_type name."""
-    shape = {**_SHAPE, **changes}
+    """The tiny configuration of a family by transformers' model_type name; no dropout unless asked for."""
+    shape = {**_SHAPE, **dict.fromkeys(_DROPOUTS.get(family, []), 0.0), **changes}
     if family == "gpt2":
         names = {"hidden_size": "n_embd", "num_hidden_layers": "n_layer", "num_attention_heads": "n_head"}
         names |= {"max_position_embeddings": "n_positions", "intermediate_size": "n_inner"}

@@ -1,6 +1,6 @@
 """Low-rank weights: which layers get them, how they start, and how they are saved; the base is never modified."""
 
-from balora.adapters.attach import adapted_layers, attach_adapter
+from balora.adapters.attach import adapted_layers, attach_adapter, check_targets
 from balora.adapters.count import ParameterCounts, count_parameters
 from balora.adapters.factors import principal_factors, randomized_svd
 from balora.adapters.model import AdaptedModel
@@ -19,6 +19,7 @@ __all__ = [
     "adapted_layers",
     "adapters_off",
     "attach_adapter",
+    "check_targets",
     "count_parameters",
     "find_method",
     "head_modules",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 
 import torch
@@ -44,14 +45,15 @@ def attach_adapter(
         raise ModelError.at("adapter", "the model has a LoRA adapter already", fix)
     if not method.low_rank:
         return model.requires_grad_(True)
-    chosen = resolve_targets(model, config.target_modules)
-    _check_rank(model, chosen, config.r)
+    chosen = check_targets(model, config)
     task_type = peft_task_type(model, task)
     heads = config.modules_to_save
     if heads is None:
         heads = head_modules(model) if task_type == TaskType.SEQ_CLS else None
     peft_config = lora_config(config, method, short_targets(model, chosen), heads, task_type)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        # PEFT asks transformers for a property under its old name.
+        warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated", category=FutureWarning)
         torch.manual_seed(config.seed)
         adapted = ADAPTED_MODELS[task_type](model, _describe_base(peft_config, model, chosen), ADAPTER_NAME)
     if method.principal_start:
@@ -113,7 +115,15 @@ def peft_task_type(model: PreTrainedModel, task: Task | None) -> TaskType:
     return TaskType.SEQ_2_SEQ_LM if model.config.is_encoder_decoder else TaskType.CAUSAL_LM
 
 
-def _check_rank(model: PreTrainedModel, chosen: list[str], rank: int) -> None:
+def check_targets(model: PreTrainedModel, config: AdapterConfig) -> list[str]:
+    """The layers that would be adapted; reads names and shapes only, so the model may be on the meta device.
+
+    Raises:
+        ModelError: unknown method, targets that match nothing, a rank above a layer's smaller side.
+    """
+    if not find_method(config.method).low_rank:
+        return []
+    chosen, rank = resolve_targets(model, config.target_modules), config.r
     problems = []
     for name in chosen:
         shape = tuple(model.get_submodule(name).weight.shape)
@@ -122,3 +132,4 @@ def _check_rank(model: PreTrainedModel, chosen: list[str], rank: int) -> None:
             problems.append(Problem("adapter.r", what, f"set r to at most {min(shape)} or leave the layer out"))
     if problems:
         raise ModelError(problems[:5])
+    return chosen

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import torch
 
@@ -69,9 +69,9 @@ class RunRecord:
             source_commit=_source_commit(),
         )
 
-    def ended(self, status: Status, **facts: Any) -> Self:
+    def ended(self, status: str, **facts: Any) -> Self:
         """The record with its end and further facts filled in."""
-        return replace(self, status=status, ended_at=_now(), **facts)
+        return replace(self, status=cast(Status, status), ended_at=_now(), **facts)
 
     def write(self, folder: Path) -> None:
         """Write run.json into the run folder."""

@@ -2,7 +2,6 @@
 
 from balora.evaluate.metrics import (
     METRICS,
-    USUAL_METRICS,
     Metric,
     check_metric_names,
     metrics_function,
@@ -13,7 +12,6 @@ from balora.evaluate.settings import EvaluationSettings
 
 __all__ = [
     "METRICS",
-    "USUAL_METRICS",
     "EvaluationSettings",
     "Metric",
     "check_metric_names",

@@ -59,12 +59,6 @@ METRICS: dict[str, Metric] = {
 }
 """Name -> score."""
 
-USUAL_METRICS: dict[Task, tuple[str, ...]] = {
-    "classification": ("accuracy",),
-    "regression": ("pearson", "spearman"),
-    "generation": (),
-}
-
 
 def check_metric_names(names: Sequence[str], task: Task) -> None:
     """Refuse names that are not in the table, or belong to another task.

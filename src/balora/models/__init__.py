@@ -1,7 +1,15 @@
 """Loading: pretrained model, tokenizer and configuration, by name, format and revision."""
 
-from balora.models.load import LoadedModel, load_config, load_model, max_positions
+from balora.models.load import LoadedModel, build_empty_model, load_config, load_model, max_positions
 from balora.models.settings import ModelSettings
 from balora.models.tokenizer import load_tokenizer
 
-__all__ = ["LoadedModel", "ModelSettings", "load_config", "load_model", "load_tokenizer", "max_positions"]
+__all__ = [
+    "LoadedModel",
+    "ModelSettings",
+    "build_empty_model",
+    "load_config",
+    "load_model",
+    "load_tokenizer",
+    "max_positions",
+]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 import transformers
 from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -54,16 +55,7 @@ def load_model(
         ModelError: not found, gated, offline, an encoder asked to generate, or a tokenizer with more ids than the
             model has embeddings.
     """
-    config = load_config(settings)
-    check_task(config, task, settings)
-    if task == "classification":
-        names = list(label_names or ())
-        config.num_labels = len(names)
-        config.id2label = dict(enumerate(names))
-        config.label2id = {name: index for index, name in enumerate(names)}
-        config.problem_type = "single_label_classification"
-    elif task == "regression":
-        config.num_labels, config.problem_type = 1, "regression"
+    config = configured_for(load_config(settings), task, settings, label_names)
     with _explained(settings), _quiet_transformers():
         model, info = _auto_class(config, task).from_pretrained(
             settings.name_or_path,
@@ -77,6 +69,40 @@ def load_model(
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.pad_token_id
     return LoadedModel(model=model, fresh_parameters=tuple(sorted(info["missing_keys"])))
+
+
+def build_empty_model(
+    settings: ModelSettings, task: Task, *, label_names: Sequence[str] | None = None
+) -> PreTrainedModel:
+    """The model's layers on the meta device: names and shapes, no weights read and no memory used.
+
+    Raises:
+        ModelError: as `load_model`.
+    """
+    config = configured_for(load_config(settings), task, settings, label_names)
+    with _explained(settings), torch.device("meta"):
+        model: PreTrainedModel = _auto_class(config, task).from_config(config)
+    return model
+
+
+def configured_for(
+    config: transformers.PretrainedConfig, task: Task, settings: ModelSettings, label_names: Sequence[str] | None
+) -> transformers.PretrainedConfig:
+    """The configuration with the head's outputs set for the task.
+
+    Raises:
+        ModelError: an encoder asked to generate.
+    """
+    check_task(config, task, settings)
+    if task == "classification":
+        names = list(label_names or ())
+        config.num_labels = len(names)
+        config.id2label = dict(enumerate(names))
+        config.label2id = {name: index for index, name in enumerate(names)}
+        config.problem_type = "single_label_classification"
+    elif task == "regression":
+        config.num_labels, config.problem_type = 1, "regression"
+    return config
 
 
 def check_task(config: transformers.PretrainedConfig, task: Task, settings: ModelSettings) -> None:

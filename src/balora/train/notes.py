@@ -35,9 +35,4 @@ def notes_on_objective(config: BALoraConfig, task: Task, *, classes: int, rows_p
             )
         if config.diversity_weight > 0 and rows_per_batch < 2:
             notes.append("one row per batch has no covariance: the diversity term is 0; use larger batches")
-        if config.consistency_weight > 0 and config.teacher_head == "initial":
-            notes.append(
-                "the teacher's classification head is the head as it starts; if the checkpoint has none it is random, "
-                "and consistency then acts like label smoothing (teacher_head: linear_probe fits it first)"
-            )
     return notes

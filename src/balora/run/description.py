@@ -1,0 +1,56 @@
+"""A run in words and numbers: its record and its model card."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from balora.adapters import count_parameters
+from balora.artefacts import RunRecord, model_card, regularizers_in_words
+from balora.recipe import Recipe
+from balora.run.parts import Inputs
+from balora.train import BALoraTrainer
+
+NOT_SCORES = ("_runtime", "_per_second", "_model_preparation_time")
+"""Endings of the numbers that transformers reports beside scores."""
+
+
+def begin_record(recipe: Recipe, inputs: Inputs, trainer: BALoraTrainer, *, notes: Sequence[str]) -> RunRecord:
+    """The record of a run that is about to start."""
+    model = {
+        "name_or_path": recipe.model.name_or_path,
+        "revision": recipe.model.revision,
+        "commit": inputs.config.to_dict().get("_commit_hash"),
+        "parameters": count_parameters(trainer.model)._asdict(),
+    }
+    data = {split: asdict(source) for split, source in inputs.text.sources.items()}
+    seeds = {"training": trainer.args.seed, "adapter": recipe.adapter.seed, "split": recipe.data.split_seed}
+    return replace(
+        RunRecord.begin(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])),
+        model=model,
+        data={**data, "fingerprint": inputs.data.fingerprint},
+        seeds=seeds,
+        notes=list(notes),
+    )
+
+
+def describe_as_card(recipe: Recipe, inputs: Inputs, trainer: BALoraTrainer, metrics: Mapping[str, float]) -> str:
+    """The model card of a finished run."""
+    return model_card(
+        base_name=recipe.model.name_or_path,
+        task=recipe.task,
+        method=recipe.adapter.method,
+        regularizers=regularizers_in_words(recipe.regularizers.model_dump()),
+        parameters=str(count_parameters(trainer.model)),
+        results={name: value for name, value in metrics.items() if is_score(name)},
+        label_names=inputs.text.label_names,
+        encoder_decoder=inputs.data.encoder_decoder,
+    )
+
+
+def is_score(name: str) -> bool:
+    """Whether a metric's name is that of a score rather than of a speed."""
+    return name.startswith(("eval_", "test_")) and not name.endswith(NOT_SCORES)

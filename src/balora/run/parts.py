@@ -1,0 +1,151 @@
+"""The parts of a run, each built from its section of the recipe."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import transformers
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, TrainingArguments
+
+from balora.adapters import AdaptedModel
+from balora.data import EncodedData, TextData, encode, load_text_data, make_collator
+from balora.evaluate import metrics_function
+from balora.models import load_config, load_model, load_tokenizer, max_positions
+from balora.recipe import Recipe
+from balora.train import BALoraTrainer, BaloraWarning, prepare_model
+from balora.train.arguments import build_training_arguments, resolve_training_arguments
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything a run reads except the model's weights."""
+
+    config: transformers.PretrainedConfig
+    tokenizer: PreTrainedTokenizerBase
+    text: TextData
+    data: EncodedData
+
+    @property
+    def notes(self) -> list[str]:
+        """What the data have to say."""
+        return list(dict.fromkeys([*self.text.notes, *self.data.notes]))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The adapted model, and what its checkpoint did not hold."""
+
+    model: PreTrainedModel | AdaptedModel
+    notes: list[str]
+
+
+def run_folder_of(recipe: Recipe) -> Path:
+    """Where a recipe's run is written: output.dir, else runs/<model>-<method>."""
+    if recipe.output.dir is not None:
+        return recipe.output.dir.expanduser()
+    return Path("runs") / f"{Path(recipe.model.name_or_path).name}-{recipe.adapter.method}"
+
+
+def training_arguments_of(recipe: Recipe) -> TrainingArguments:
+    """The section `training` with balora's defaults, for this recipe's folder and splits.
+
+    Raises:
+        InputError: a setting needs a validation split or a device that is not there.
+    """
+    brings_validation = recipe.data.train is None and recipe.data.preset is not None
+    return build_training_arguments(
+        resolve_training_arguments(recipe.training),
+        output_dir=run_folder_of(recipe),
+        has_validation=recipe.data.validation is not None or brings_validation,
+        eval_batch_size=recipe.evaluation.batch_size,
+    )
+
+
+def read_inputs(recipe: Recipe) -> Inputs:
+    """Data, tokenizer and configuration; no weights.
+
+    Raises:
+        InputError: anything in them is wrong.
+    """
+    config = load_config(recipe.model)
+    text = load_text_data(recipe.data, recipe.task)
+    tokenizer = load_tokenizer(recipe.model)
+    data = encode(
+        text,
+        tokenizer,
+        recipe.data,
+        encoder_decoder=recipe.task == "generation" and bool(config.is_encoder_decoder),
+        max_positions=max_positions(config),
+    )
+    return Inputs(config=config, tokenizer=tokenizer, text=text, data=data)
+
+
+def load_and_adapt(recipe: Recipe, inputs: Inputs) -> Prepared:
+    """The pretrained weights with the recipe's adapter, checked against themselves.
+
+    Raises:
+        ModelError: the model cannot be loaded, or the adapter does not fit it.
+        SelfCheckError: the adapted model does not start at the pretrained one.
+    """
+    loaded = load_model(recipe.model, recipe.task, tokenizer=inputs.tokenizer, label_names=inputs.text.label_names)
+    model = prepare_model(
+        loaded.model,
+        recipe.adapter,
+        task=recipe.task,
+        self_check=recipe.regularizers.self_check,
+        self_check_tolerance=recipe.regularizers.self_check_tolerance,
+    )
+    return Prepared(model, fresh_notes(recipe, loaded.fresh_parameters))
+
+
+def make_trainer(
+    recipe: Recipe, inputs: Inputs, model: PreTrainedModel | AdaptedModel, arguments: TrainingArguments
+) -> tuple[BALoraTrainer, list[str]]:
+    """The trainer, and what it warns of."""
+    names = inputs.text.metrics if recipe.evaluation.metrics is None else recipe.evaluation.metrics
+    with _warnings_as_notes() as notes:
+        trainer = BALoraTrainer(
+            model=model,
+            args=arguments,
+            config=recipe.regularizers,
+            train_dataset=inputs.data.train,
+            eval_dataset=inputs.data.validation,
+            data_collator=make_collator(inputs.tokenizer, recipe.task, encoder_decoder=inputs.data.encoder_decoder),
+            processing_class=inputs.tokenizer,
+            compute_metrics=metrics_function(names, recipe.task),
+        )
+    trainer.remove_callback(PrinterCallback)
+    return trainer, notes
+
+
+def fresh_notes(recipe: Recipe, fresh: tuple[str, ...]) -> list[str]:
+    """What follows from parameters that the checkpoint does not hold."""
+    if not fresh:
+        return []
+    shown = ", ".join(fresh[:4]) + (f" and {len(fresh) - 4} more" if len(fresh) > 4 else "")
+    notes = [f"the checkpoint does not hold {shown}; they start at random and are trained"]
+    regularizers = recipe.regularizers
+    if recipe.task != "generation" and regularizers.consistency_weight > 0 and regularizers.teacher_head == "initial":
+        notes.append(
+            "so the teacher's head is random too, and consistency acts like label smoothing, as in the paper; "
+            "regularizers.teacher_head: linear_probe fits it first"
+        )
+    return notes
+
+
+@contextmanager
+def _warnings_as_notes() -> Iterator[list[str]]:
+    """Collect balora's own warnings inside the block; all others pass on."""
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", BaloraWarning)
+        yield notes
+    for warning in caught:
+        if issubclass(warning.category, BaloraWarning):
+            notes.append(str(warning.message))
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

@@ -1,0 +1,63 @@
+"""What a run would be, and what is wrong with it, before anything trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import transformers
+
+from balora.adapters import ParameterCounts, check_targets, count_parameters
+from balora.artefacts import check_free
+from balora.data import preview
+from balora.models import build_empty_model
+from balora.recipe import Recipe
+from balora.run.parts import load_and_adapt, make_trainer, read_inputs, run_folder_of, training_arguments_of
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would be."""
+
+    text: str
+    """A report to print: parameter counts, lengths, notes, the first example with its label mask."""
+    parameters: ParameterCounts
+    """How many numbers train."""
+
+
+def plan(recipe: Recipe) -> Plan:
+    """Everything up to the first step; nothing is trained and nothing is written.
+
+    Raises:
+        InputError: the recipe, the data, the model or the folder is wrong.
+        SelfCheckError: the adapted model does not start at the pretrained one.
+    """
+    folder = run_folder_of(recipe)
+    check_free(folder)
+    arguments = training_arguments_of(recipe)
+    transformers.set_seed(arguments.seed)
+    inputs = read_inputs(recipe)
+    prepared = load_and_adapt(recipe, inputs)
+    _, warned = make_trainer(recipe, inputs, prepared.model, arguments)
+    counts = count_parameters(prepared.model)
+    lines = [f"run folder: {folder} (not made yet)", f"parameters: {counts}"]
+    lines += [f"{split}: {lengths}" for split, lengths in inputs.data.lengths.items()]
+    lines += [f"note: {note}" for note in [*inputs.notes, *prepared.notes, *warned]]
+    lines += ["", "first training example:", preview(inputs.data, inputs.text, inputs.tokenizer)]
+    return Plan(text="\n".join(lines), parameters=counts)
+
+
+def check(recipe: Recipe) -> list[str]:
+    """Find what is wrong with a recipe, its data and its model's files without loading weights.
+
+    Returns:
+        Notes worth reading.
+
+    Raises:
+        InputError: with every problem found.
+    """
+    check_free(run_folder_of(recipe))
+    training_arguments_of(recipe)
+    inputs = read_inputs(recipe)
+    empty = build_empty_model(recipe.model, recipe.task, label_names=inputs.text.label_names)
+    check_targets(empty, recipe.adapter)
+    return inputs.notes

@@ -1,0 +1,93 @@
+"""The cached teacher gives the live teacher's answers, computed once, found again, never confused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from balora.adapters import AdapterConfig, attach_adapter
+from balora.teacher import CachedTeacher, LiveTeacher, build_cached_teacher
+from balora.train.rows import RowKeepingCollator
+from tests.adapters.families import disturb
+from tests.support import rows, tiny
+
+
+class CountingTeacher(LiveTeacher):
+    def __init__(self) -> None:
+        self.examples = 0
+
+    def logits(self, model: nn.Module, inputs: Any, rows: Tensor | None = None) -> Tensor:
+        self.examples += len(inputs["input_ids"])
+        return super().logits(model, inputs, rows)
+
+
+COLLATE = RowKeepingCollator(rows.collator("classification"))
+
+
+def model(seed: int = 0, head_seed: int = 0) -> nn.Module:
+    base = tiny.build("roberta", "sequence_classification", seed=seed, num_labels=3)
+    with torch.no_grad():
+        base.classifier.out_proj.weight.copy_(torch.randn(3, 32, generator=torch.Generator().manual_seed(head_seed)))
+    return attach_adapter(base, AdapterConfig(r=4))
+
+
+def build(teacher: LiveTeacher, student: nn.Module, data: Any, folder: Path | None = None) -> CachedTeacher:
+    return build_cached_teacher(teacher, student, data, COLLATE, batch_size=5, folder=folder)
+
+
+def test_it_answers_as_the_live_teacher_for_every_row_in_any_order() -> None:
+    data, student = rows.classified_rows(23), model()
+    cached = build(CountingTeacher(), student, data)
+    disturb(student)
+    batch = COLLATE([data[index] for index in (22, 3, 7)])
+    numbers, inputs = batch.pop("row"), {key: value for key, value in batch.items() if key != "labels"}
+    torch.testing.assert_close(cached.logits(student, inputs, numbers), LiveTeacher().logits(student, inputs))
+
+
+def test_each_example_is_computed_once_ever() -> None:
+    data, teacher = rows.classified_rows(23), CountingTeacher()
+    build(teacher, model(), data)
+    assert teacher.examples == 23
+    trained = model()
+    disturb(trained)
+    build(teacher, trained, data)
+    assert teacher.examples == 23, "the student's own weights must not matter"
+
+
+def test_labels_do_not_matter_but_what_the_teacher_reads_does() -> None:
+    data, teacher = rows.classified_rows(23), CountingTeacher()
+    build(teacher, model(), data)
+    noisy = data.remove_columns("labels").add_column("labels", [0] * 23)
+    build(teacher, model(), noisy)
+    assert teacher.examples == 23
+    build(teacher, model(), rows.classified_rows(23, seed=1))
+    assert teacher.examples == 46
+    build(teacher, model(), data.select(range(22)))
+    assert teacher.examples == 46 + 22
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"head_seed": 1}], ids=["other base", "other head"])
+def test_another_teacher_computes_its_own(change: dict[str, int]) -> None:
+    data, teacher = rows.classified_rows(9), CountingTeacher()
+    build(teacher, model(), data)
+    build(teacher, model(**change), data)
+    assert teacher.examples == 18
+
+
+def test_a_damaged_table_is_computed_again(tmp_path: Path) -> None:
+    data, teacher = rows.classified_rows(9), CountingTeacher()
+    first = build(teacher, model(), data, tmp_path)
+    table = next(tmp_path.glob("*.safetensors"))
+    table.write_bytes(table.read_bytes()[:20])
+    assert torch.equal(build(teacher, model(), data, tmp_path).table, first.table)
+    assert teacher.examples == 18
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_batch_without_row_numbers_is_refused() -> None:
+    with pytest.raises(ValueError, match="'row'"):
+        CachedTeacher(torch.zeros(3, 2)).logits(nn.Linear(1, 1), {"input_ids": torch.zeros(1, 1)}, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,8 @@ def _loading_code(base: str, loader: str, labels: str, *, adapter: bool) -> list
 
 
 def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    """A string literal that Python and YAML read alike."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _escaped(text: str) -> str:

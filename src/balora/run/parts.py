@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from balora.data import EncodedData, TextData, encode, load_text_data, make_coll
 from balora.evaluate import metrics_function
 from balora.models import load_config, load_model, load_tokenizer, max_positions
 from balora.recipe import Recipe
-from balora.train import BALoraTrainer, BaloraWarning, prepare_model
+from balora.train import BALoraTrainer, BaloraWarning, notes_on_objective, prepare_model
 from balora.train.arguments import build_training_arguments, resolve_training_arguments
 
 
@@ -104,10 +102,11 @@ def load_and_adapt(recipe: Recipe, inputs: Inputs) -> Prepared:
 
 def make_trainer(
     recipe: Recipe, inputs: Inputs, model: PreTrainedModel | AdaptedModel, arguments: TrainingArguments
-) -> tuple[BALoraTrainer, list[str]]:
-    """The trainer, and what it warns of."""
+) -> BALoraTrainer:
+    """The trainer; what it would warn of is in `objective_notes`."""
     names = inputs.text.metrics if recipe.evaluation.metrics is None else recipe.evaluation.metrics
-    with _warnings_as_notes() as notes:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BaloraWarning)
         trainer = BALoraTrainer(
             model=model,
             args=arguments,
@@ -119,7 +118,17 @@ def make_trainer(
             compute_metrics=metrics_function(names, recipe.task),
         )
     trainer.remove_callback(PrinterCallback)
-    return trainer, notes
+    return trainer
+
+
+def objective_notes(recipe: Recipe, inputs: Inputs, arguments: TrainingArguments) -> list[str]:
+    """Terms that cannot act in this run."""
+    return notes_on_objective(
+        recipe.regularizers,
+        recipe.task,
+        classes=len(inputs.text.label_names or ()),
+        rows_per_batch=arguments.per_device_train_batch_size,
+    )
 
 
 def fresh_notes(recipe: Recipe, fresh: tuple[str, ...]) -> list[str]:
@@ -135,17 +144,3 @@ def fresh_notes(recipe: Recipe, fresh: tuple[str, ...]) -> list[str]:
             "regularizers.teacher_head: linear_probe fits it first"
         )
     return notes
-
-
-@contextmanager
-def _warnings_as_notes() -> Iterator[list[str]]:
-    """Collect balora's own warnings inside the block; all others pass on."""
-    notes: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", BaloraWarning)
-        yield notes
-    for warning in caught:
-        if issubclass(warning.category, BaloraWarning):
-            notes.append(str(warning.message))
-        else:
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

@@ -11,7 +11,7 @@ from balora.artefacts import check_free
 from balora.data import preview
 from balora.models import build_empty_model
 from balora.recipe import Recipe
-from balora.run.parts import load_and_adapt, make_trainer, read_inputs, run_folder_of, training_arguments_of
+from balora.run.parts import load_and_adapt, objective_notes, read_inputs, run_folder_of, training_arguments_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,10 @@ def plan(recipe: Recipe) -> Plan:
     transformers.set_seed(arguments.seed)
     inputs = read_inputs(recipe)
     prepared = load_and_adapt(recipe, inputs)
-    _, warned = make_trainer(recipe, inputs, prepared.model, arguments)
     counts = count_parameters(prepared.model)
     lines = [f"run folder: {folder} (not made yet)", f"parameters: {counts}"]
     lines += [f"{split}: {lengths}" for split, lengths in inputs.data.lengths.items()]
-    lines += [f"note: {note}" for note in [*inputs.notes, *prepared.notes, *warned]]
+    lines += [f"note: {note}" for note in [*inputs.notes, *prepared.notes, *objective_notes(recipe, inputs, arguments)]]
     lines += ["", "first training example:", preview(inputs.data, inputs.text, inputs.tokenizer)]
     return Plan(text="\n".join(lines), parameters=counts)
 
@@ -56,8 +55,8 @@ def check(recipe: Recipe) -> list[str]:
         InputError: with every problem found.
     """
     check_free(run_folder_of(recipe))
-    training_arguments_of(recipe)
+    arguments = training_arguments_of(recipe)
     inputs = read_inputs(recipe)
     empty = build_empty_model(recipe.model, recipe.task, label_names=inputs.text.label_names)
     check_targets(empty, recipe.adapter)
-    return inputs.notes
+    return [*inputs.notes, *objective_notes(recipe, inputs, arguments)]

@@ -23,7 +23,15 @@ from balora.errors import DivergedError, OutputError
 from balora.evaluate import perplexity_of
 from balora.recipe import Recipe, dump_recipe, parse_recipe
 from balora.run.description import begin_record, describe_as_card
-from balora.run.parts import Inputs, load_and_adapt, make_trainer, read_inputs, run_folder_of, training_arguments_of
+from balora.run.parts import (
+    Inputs,
+    load_and_adapt,
+    make_trainer,
+    objective_notes,
+    read_inputs,
+    run_folder_of,
+    training_arguments_of,
+)
 from balora.train import BALoraTrainer, MetricsFile, ProgressLine
 
 
@@ -71,8 +79,9 @@ def train(
     transformers.set_seed(arguments.seed)
     inputs = read_inputs(recipe)
     prepared = load_and_adapt(recipe, inputs)
-    trainer, warned = make_trainer(recipe, inputs, prepared.model, arguments)
-    record = begin_record(recipe, inputs, trainer, notes=[*inputs.notes, *prepared.notes, *warned])
+    notes = [*inputs.notes, *prepared.notes, *objective_notes(recipe, inputs, arguments)]
+    trainer = make_trainer(recipe, inputs, prepared.model, arguments)
+    record = begin_record(recipe, inputs, trainer, notes=notes)
     console = Console(stderr=True) if show_progress else None
     if console is not None:
         for note in record.notes:

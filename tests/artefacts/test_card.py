@@ -1,0 +1,56 @@
+"""The model card: loadable code, honest scores, nothing of the machine, nothing unescaped."""
+
+from __future__ import annotations
+
+import ast
+
+from balora.artefacts import model_card, regularizers_in_words
+
+
+def card(**changes: object) -> str:
+    values: dict[str, object] = {
+        "base_name": "org/model",
+        "task": "classification",
+        "method": "pissa",
+        "regularizers": "none",
+        "parameters": "3 of 9 parameters train",
+        "results": {"eval_accuracy": 0.5},
+        "label_names": ("a", "b"),
+    }
+    return model_card(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def code_in(text: str) -> str:
+    return text.split("```python\n")[1].split("```")[0]
+
+
+def test_the_loading_code_is_python_with_the_right_class() -> None:
+    for task, loader in (("classification", "SequenceClassification"), ("generation", "CausalLM")):
+        ast.parse(code_in(card(task=task)))
+        assert f"AutoModelFor{loader}" in code_in(card(task=task))
+    assert "AutoModelForSeq2SeqLM" in code_in(card(task="generation", encoder_decoder=True))
+    assert "num_labels=2" in code_in(card())
+    assert "peft" not in code_in(card(method="full")).lower()
+
+
+def test_a_local_base_shows_no_path() -> None:
+    text = card(base_name="/home/someone/secret/models/tiny")
+    assert "someone" not in text
+    assert 'base_model: "tiny"' in text
+
+
+def test_names_from_data_cannot_break_out() -> None:
+    text = card(label_names=("<script>alert(1)</script>", "a|b"), base_name='x"\ny')
+    assert "<script>" not in text
+    assert "a\\|b" in text
+    ast.parse(code_in(text))
+
+
+def test_no_score_is_said() -> None:
+    assert "No score was computed." in card(results={})
+
+
+def test_weights_in_words() -> None:
+    weights = {"consistency_weight": 0.025, "diversity_weight": 0.005, "spectral_weight": 0.0}
+    assert regularizers_in_words(weights) == "consistency 0.025, diversity 0.005, spectral 0"
+    assert regularizers_in_words(dict.fromkeys(weights, 0.0)) == "none"

@@ -1,1 +1,45 @@
-"""TODO"""
+"""Examples in, token ids and labels out: sources, columns, formats, labels, prompts, masking, batches."""
+
+from balora.data.collate import Collator, make_collator
+from balora.data.encode import encode
+from balora.data.encoded import EncodedData
+from balora.data.examples import (
+    Conversation,
+    Example,
+    LabelledText,
+    Message,
+    PromptedText,
+    SourceRecord,
+    SplitName,
+    TextData,
+    TextSplit,
+)
+from balora.data.load import USUAL_METRICS, load_text_data
+from balora.data.presets import Preset, preset_named, preset_names
+from balora.data.preview import preview
+from balora.data.settings import DataSettings
+from balora.data.truncation import SplitLengths
+
+__all__ = [
+    "USUAL_METRICS",
+    "Collator",
+    "Conversation",
+    "DataSettings",
+    "EncodedData",
+    "Example",
+    "LabelledText",
+    "Message",
+    "Preset",
+    "PromptedText",
+    "SourceRecord",
+    "SplitLengths",
+    "SplitName",
+    "TextData",
+    "TextSplit",
+    "encode",
+    "load_text_data",
+    "make_collator",
+    "preset_named",
+    "preset_names",
+    "preview",
+]

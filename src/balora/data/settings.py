@@ -9,9 +9,7 @@ from pydantic import Field, model_validator
 
 from balora.settings import Settings
 
-TextFormat = Literal[
-    "auto", "sentence", "pair", "prompt_completion", "alpaca", "query_response", "messages", "text"
-]
+TextFormat = Literal["auto", "sentence", "pair", "prompt_completion", "alpaca", "query_response", "messages", "text"]
 """The shapes of an example; `auto` decides by the columns that are there."""
 
 
@@ -47,7 +45,7 @@ class DataSettings(Settings):
     """Test file or split."""
     format: TextFormat = "auto"
     """What an example looks like."""
-    columns: dict[str, str | int] = {}
+    columns: dict[str, str | int] = Field(default_factory=dict)
     """Role -> column: its name, or its 0-based position where the file has no header. Roles: text, text_pair, label,
     score, prompt, completion, instruction, input, output, query, response, messages."""
     header: bool | None = None
@@ -89,11 +87,7 @@ class DataSettings(Settings):
     @model_validator(mode="after")
     def _check_sources(self) -> Self:
         if self.train is None and self.dataset is None and self.preset is None:
-            raise ValueError(
-                "no training data: set train to a file, or dataset to a hub id, or preset to a task name"
-            )
+            raise ValueError("no training data: set train to a file, or dataset to a hub id, or preset to a task name")
         if isinstance(self.validation, (int, float)) and not 0 < self.validation < 1:
-            raise ValueError(
-                f"validation is {self.validation}; expected a file, a split, or a share between 0 and 1"
-            )
+            raise ValueError(f"validation is {self.validation}; expected a file, a split, or a share between 0 and 1")
         return self

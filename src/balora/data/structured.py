@@ -1,0 +1,185 @@
+"""json, jsonl and parquet files as tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from balora.data.sources import RowSlice, file_ending
+from balora.data.table import BrokenRow, Table, table_of_objects
+from balora.errors import DataError, Problem
+
+
+def read_json(name: str, text: str, rows: RowSlice) -> Table:
+    """A json or jsonl file: one object a line, a list of objects, or one object that holds the rows.
+
+    The content decides, not the ending, because both endings are in use for both forms. The one object may map row
+    numbers to objects, a single key to the list, or column names to lists of equal length.
+
+    Raises:
+        DataError: when the document is not valid JSON or none of these.
+    """
+    start = text.lstrip()[:1]
+    if not start:
+        raise DataError.at(name, "the file is empty", "name a file with rows")
+    if start == "{" and (file_ending(name) != ".json" or _is_one_object_a_line(text)):
+        return _read_lines(name, text, rows)
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        if start == "{" and error.msg == "Extra data":
+            return _read_lines(name, text, rows)
+        raise _syntax_error(name, error.lineno, error) from None
+    except RecursionError:
+        raise DataError.at(name, "nested too deeply to be rows of data", "name a list of flat objects") from None
+    return _document_as_table(name, document, rows)
+
+
+def _is_one_object_a_line(text: str) -> bool:
+    first, _, rest = text.lstrip().partition("\n")
+    return first.rstrip().endswith("}") and rest.lstrip().startswith("{")
+
+
+def _syntax_error(name: str, line: int, error: json.JSONDecodeError) -> DataError:
+    return DataError.at(f"{name}:{line}", _reason(error), "correct it, or delete the row")
+
+
+def _reason(error: json.JSONDecodeError) -> str:
+    return f"not valid JSON ({error.msg} at column {error.colno})"
+
+
+def _read_lines(name: str, text: str, rows: RowSlice) -> Table:
+    numbered = ((number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip())
+    objects: list[Mapping[str, Any]] = []
+    lines: list[int] = []
+    broken: list[BrokenRow] = []
+    for number, line in rows.take(numbered):
+        value, fault = _parse_line(line)
+        if fault is None:
+            objects.append(value)
+            lines.append(number)
+        else:
+            fix = "correct or delete the line, or set data.on_bad_row: drop"
+            broken.append(BrokenRow("not a JSON object", Problem(f"{name}:{number}", fault, fix)))
+    return table_of_objects(name, objects, lambda row: f"{name}:{lines[row]}", tuple(broken))
+
+
+def _parse_line(line: str) -> tuple[Any, str | None]:
+    try:
+        value = json.loads(line)
+    except json.JSONDecodeError as error:
+        return None, _reason(error)
+    except RecursionError:
+        return None, "not usable JSON (nested too deeply)"
+    return value, None if isinstance(value, dict) else f"a {_json_type(value)}, but every line must be an object"
+
+
+def _json_type(value: object) -> str:
+    names = {list: "list", dict: "object", str: "string", bool: "true/false", int: "number", float: "number"}
+    return names.get(type(value), "null")
+
+
+def _document_as_table(name: str, document: Any, rows: RowSlice) -> Table:
+    if isinstance(document, list):
+        return _list_as_table(name, document, rows, "")
+    if not isinstance(document, dict):
+        raise DataError.at(name, f"holds a {_json_type(document)}", "expected a list of objects")
+    values = list(document.values())
+    if values and all(isinstance(value, dict) for value in values):
+        keys = list(document)
+        wanted = rows.rows(len(keys))
+        kept = [document[keys[row]] for row in wanted]
+        return table_of_objects(name, kept, lambda row: f'{name}["{keys[wanted[row]]}"]')
+    lists = {key: value for key, value in document.items() if isinstance(value, list)}
+    row_lists = [key for key, value in lists.items() if value and all(isinstance(row, dict) for row in value)]
+    if len(row_lists) == 1:
+        return _list_as_table(name, lists[row_lists[0]], rows, f".{row_lists[0]}")
+    if len(lists) == len(document) > 1 and not row_lists and len({len(value) for value in values}) == 1:
+        return _columns_as_table(name, lists, rows)
+    raise DataError.at(
+        name,
+        "an object that holds " + (_several(row_lists) if row_lists else "no list of rows"),
+        "expected a list of objects, an object keyed by row number, or an object with one list of rows",
+    )
+
+
+def _several(keys: Sequence[str]) -> str:
+    return f"{len(keys)} lists of rows ({', '.join(keys[:8])})"
+
+
+def _list_as_table(name: str, items: Sequence[Any], rows: RowSlice, path: str) -> Table:
+    objects: list[Mapping[str, Any]] = []
+    numbers: list[int] = []
+    broken: list[BrokenRow] = []
+    for number in rows.rows(len(items)):
+        item = items[number]
+        if isinstance(item, dict):
+            objects.append(item)
+            numbers.append(number)
+        else:
+            what = f"a {_json_type(item)}, but every row must be an object"
+            fix = "correct the row, or set data.on_bad_row: drop"
+            broken.append(BrokenRow("not a JSON object", Problem(f"{name}{path}[{number}]", what, fix)))
+    return table_of_objects(name, objects, lambda row: f"{name}{path}[{numbers[row]}]", tuple(broken))
+
+
+def _columns_as_table(name: str, columns: Mapping[str, Sequence[Any]], rows: RowSlice) -> Table:
+    wanted = rows.rows(len(next(iter(columns.values()))))
+    return Table(
+        where=name,
+        names=tuple(columns),
+        rows=len(wanted),
+        column=lambda column: columns[column][wanted.start : wanted.stop],
+        place=lambda row: f"{name}[{wanted[row]}]",
+    )
+
+
+def read_parquet(name: str, content: bytes, rows: RowSlice) -> Table:
+    """A parquet file; class names are taken from it where the datasets library wrote it.
+
+    Raises:
+        DataError: when the bytes are not a parquet file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(pa.BufferReader(content))
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError.at(name, f"not a readable parquet file ({reason})", "write it again") from None
+    wanted = rows.rows(table.num_rows)
+    table = table.slice(wanted.start, len(wanted))
+    plain = Table(
+        where=name,
+        names=tuple(table.column_names),
+        rows=table.num_rows,
+        column=lambda column: list(table.column(column).to_pylist()),
+        place=lambda row: f"{name}[{wanted[row]}]",
+    )
+    return with_class_names(plain, dict(_class_names(table.schema.metadata or {})))
+
+
+def _class_names(metadata: Mapping[bytes, bytes]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    try:
+        features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+    except (ValueError, AttributeError):
+        return
+    for column, feature in features.items():
+        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names"):
+            yield column, tuple(feature["names"])
+
+
+def with_class_names(table: Table, class_names: Mapping[str, tuple[str, ...]]) -> Table:
+    """The same table with the names of classes in place of their ids; ids without a name stay."""
+
+    def column(name: str) -> Sequence[Any]:
+        names = class_names.get(name)
+        values = table.column(name)
+        if names is None:
+            return values
+        return [names[v] if isinstance(v, int) and 0 <= v < len(names) else v for v in values]
+
+    return replace(table, column=column, class_names=class_names) if class_names else table

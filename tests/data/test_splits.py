@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from balora.data import Conversation, LabelledText, Message, PromptedText
+from balora.data.splits import content_of, hold_out, overlap_note
+
+
+def examples(labels: list[int]) -> list[LabelledText]:
+    return [LabelledText(f"f:{i}", f"text {i}", None, label) for i, label in enumerate(labels)]
+
+
+labels = st.lists(st.integers(0, 3), min_size=2, max_size=60)
+shares = st.floats(0.01, 0.99)
+
+
+@given(labels, shares, st.integers(0, 5), st.booleans())
+def test_every_row_is_in_exactly_one_part_and_order_is_kept(
+    labels: list[int], share: float, seed: int, stratify: bool
+) -> None:
+    rows = examples(labels)
+    train, validation = hold_out(rows, share, seed, stratify)
+    assert sorted(train + validation, key=rows.index) == rows
+    assert train == sorted(train, key=rows.index)
+    assert validation == sorted(validation, key=rows.index)
+    assert train
+    assert (train, validation) == hold_out(rows, share, seed, stratify)
+
+
+@given(labels, shares, st.integers(0, 5))
+def test_without_classes_the_share_is_exact(labels: list[int], share: float, seed: int) -> None:
+    _, validation = hold_out(examples(labels), share, seed, stratify=False)
+    assert len(validation) == min(max(round(share * len(labels)), 1), len(labels) - 1)
+
+
+@given(labels, shares, st.integers(0, 5))
+def test_with_classes_each_keeps_a_training_row_and_gives_its_share(labels: list[int], share: float, seed: int) -> None:
+    rows = examples(labels)
+    train, validation = hold_out(rows, share, seed, stratify=True)
+    assert {row.label for row in train} == set(labels)
+    total = min(max(round(share * len(labels)), 1), len(labels) - 1)
+    for label in set(labels):
+        expected = labels.count(label) * total / len(labels)
+        assert sum(row.label == label for row in validation) <= expected + 1
+    assert len(validation) <= total
+
+
+def test_the_seed_matters() -> None:
+    rows = examples([0] * 50)
+    assert hold_out(rows, 0.2, 0, stratify=False) != hold_out(rows, 0.2, 1, stratify=False)
+
+
+def test_content_leaves_out_what_is_learned() -> None:
+    assert content_of(LabelledText("a", "t", "p", 1)) == content_of(LabelledText("b", "t", "p", 0))
+    assert content_of(PromptedText("a", "q", "1")) == content_of(PromptedText("b", "q", "2"))
+    assert content_of(PromptedText("a", "", "1")) != content_of(PromptedText("b", "", "2"))
+    ask = Message("user", "q")
+    assert content_of(Conversation("a", (ask, Message("assistant", "1")))) == content_of(
+        Conversation("b", (ask, Message("assistant", "2")))
+    )
+
+
+def test_rows_in_both_splits_are_counted() -> None:
+    rows = examples([0, 1, 0])
+    assert overlap_note(rows[:2], rows[1:], "test") == "1 of 2 test rows also occur in train (first: f:1)"
+    assert overlap_note(rows[:2], rows[2:], "test") is None

@@ -12,10 +12,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "balora"
 
 ROWS: list[set[str]] = [
-    {"errors", "settings", "task"},
+    {"cache", "errors", "settings", "task"},
     {"losses", "data", "models", "adapters", "artefacts"},
-    {"teacher", "evaluate", "lab"},
-    {"train"},
+    {"teacher", "evaluation", "lab"},
+    {"training"},
     {"recipe"},
     {"run"},
     {"demo"},
@@ -29,7 +29,7 @@ MOST_PARAMETERS = 10
 LONG_BY_NATURE: dict[str, str] = {}
 """Functions allowed to be longer than the hard line -> why."""
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "misc", "manager"}
-ROOMS_WITH_MIRRORED_TESTS = ["losses", "adapters", "teacher", "data", "evaluate", "recipe", "artefacts", "models"]
+ROOMS_WITH_MIRRORED_TESTS = ["losses", "adapters", "teacher", "data", "evaluation", "recipe", "artefacts", "models"]
 
 MODULES = sorted(SOURCE.rglob("*.py"))
 

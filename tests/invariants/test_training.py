@@ -15,7 +15,7 @@ from transformers import Trainer, TrainingArguments
 
 from balora.adapters import AdapterConfig
 from balora.losses import TERMS
-from balora.train import BALoraConfig, BALoraTrainer, prepare_model
+from balora.training import BALoraConfig, BALoraTrainer, prepare_model
 from tests.support import rows, tiny
 
 TOKEN_TERMS = {"consistency_weight": 0.5, "diversity_weight": 0.3, "spectral_weight": 0.0}

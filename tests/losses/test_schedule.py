@@ -14,9 +14,7 @@ STEPS = 3125
 """100k samples at batch 32, the paper's generation run."""
 
 
-@pytest.mark.parametrize(
-    ("step", "expected"), [(0, 0.0), (624, 0.0), (625, 0.0), (703, 0.5), (781, 1.0), (3124, 1.0)]
-)
+@pytest.mark.parametrize(("step", "expected"), [(0, 0.0), (624, 0.0), (625, 0.0), (703, 0.5), (781, 1.0), (3124, 1.0)])
 def test_two_phase_is_off_then_ramps_then_stays(step: int, expected: float) -> None:
     assert schedule_factor("two_phase", step, STEPS) == pytest.approx(expected)
 

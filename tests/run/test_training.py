@@ -183,7 +183,7 @@ def test_resuming_with_other_settings_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_run_that_fails_says_so_in_its_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from balora.train import BALoraTrainer
+    from balora.training import BALoraTrainer
 
     def interrupted(*args: Any, **kwargs: Any) -> None:
         raise KeyboardInterrupt

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from balora.adapters import AdapterConfig, attach_adapter
 from balora.teacher import CachedTeacher, LiveTeacher, build_cached_teacher
-from balora.train.rows import RowKeepingCollator
+from balora.training.rows import RowKeepingCollator
 from tests.adapters.families import disturb
 from tests.support import rows, tiny
 

@@ -36,9 +36,7 @@ def test_pefts_pissa_is_caught_as_a_wrong_teacher() -> None:
     student = probe_logits(model, inputs)
     with adapters_off(model):
         teacher = probe_logits(model, inputs)
-    with pytest.raises(
-        SelfCheckError, match=r"the teacher differs from the pretrained model by 0\.\d+"
-    ):
+    with pytest.raises(SelfCheckError, match=r"the teacher differs from the pretrained model by 0\.\d+"):
         check_agreement(student=student, teacher=teacher, base=truth, dtype=torch.float32)
     with pytest.raises(SelfCheckError, match="the student at step 0 differs from the teacher"):
         check_agreement(student=student, teacher=teacher, dtype=torch.float32)

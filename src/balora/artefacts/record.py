@@ -71,7 +71,7 @@ class RunRecord:
 
     def ended(self, status: str, **facts: Any) -> Self:
         """The record with its end and further facts filled in."""
-        return replace(self, status=cast(Status, status), ended_at=_now(), **facts)
+        return replace(self, status=cast("Status", status), ended_at=_now(), **facts)
 
     def write(self, folder: Path) -> None:
         """Write run.json into the run folder."""

@@ -12,7 +12,7 @@ from balora.adapters import count_parameters
 from balora.artefacts import RunRecord, model_card, regularizers_in_words
 from balora.recipe import Recipe
 from balora.run.parts import Inputs
-from balora.train import BALoraTrainer
+from balora.training import BALoraTrainer
 
 NOT_SCORES = ("_runtime", "_per_second", "_model_preparation_time")
 """Endings of the numbers that transformers reports beside scores."""

@@ -11,11 +11,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallba
 
 from balora.adapters import AdaptedModel
 from balora.data import EncodedData, TextData, encode, load_text_data, make_collator
-from balora.evaluate import metrics_function
+from balora.evaluation import metrics_function
 from balora.models import load_config, load_model, load_tokenizer, max_positions
 from balora.recipe import Recipe
-from balora.train import BALoraTrainer, BaloraWarning, notes_on_objective, prepare_model
-from balora.train.arguments import build_training_arguments, resolve_training_arguments
+from balora.training import BALoraTrainer, BaloraWarning, notes_on_objective, prepare_model
+from balora.training.arguments import build_training_arguments, resolve_training_arguments
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from balora.artefacts import (
 )
 from balora.artefacts.layout import ALL_RESULTS, RECIPE_AS_GIVEN, RECIPE_RESOLVED, STEP_METRICS
 from balora.errors import DivergedError, OutputError
-from balora.evaluate import perplexity_of
+from balora.evaluation import perplexity_of
 from balora.recipe import Recipe, dump_recipe, parse_recipe
 from balora.run.description import begin_record, describe_as_card
 from balora.run.parts import (
@@ -32,7 +32,7 @@ from balora.run.parts import (
     run_folder_of,
     training_arguments_of,
 )
-from balora.train import BALoraTrainer, MetricsFile, ProgressLine
+from balora.training import BALoraTrainer, MetricsFile, ProgressLine
 
 
 @dataclass(frozen=True, slots=True)

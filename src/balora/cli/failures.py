@@ -1,0 +1,113 @@
+"""Exception -> exit code and one line per problem; the only place that knows both."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+
+from balora.errors import BaloraError, InputError
+
+OUR_BUG = 1
+USAGE = 2
+OUT_OF_RESOURCES = 4
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+TERMINATED = 143
+
+USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
+"""click's UsageError, or the copy of it inside newer versions of typer."""
+
+_LESS_MEMORY = (
+    "lower training.per_device_train_batch_size and raise training.gradient_accumulation_steps, "
+    "shorten data.max_length, or set training.gradient_checkpointing=true"
+)
+_MORE_SPACE = "free some space or set output.dir to another disk, then run the same command with --resume"
+_FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
+_FULL_DISK_WORDS = ("No space left on device", "Disk quota exceeded")
+_MEMORY_WORDS = (
+    "DefaultCPUAllocator: can't allocate memory",
+    "DefaultCPUAllocator: not enough memory",
+    "out of memory",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How a command ends that did not succeed."""
+
+    exit_code: int
+    kind: str
+    """Name of the exception."""
+    lines: tuple[str, ...]
+    """What is wrong, one line per problem, without the word error."""
+    problems: tuple[dict[str, str], ...] = ()
+    """The same in parts, where the parts are known."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The document that `--json` prints instead of a result."""
+        problems = self.problems or tuple({"what": line} for line in self.lines)
+        return {"error": {"exit_code": self.exit_code, "kind": self.kind, "problems": list(problems)}}
+
+
+def failure_of(error: BaseException) -> Failure:
+    """The way a command ends with this exception."""
+    kind = type(error).__name__
+    if isinstance(error, InputError):
+        parts = tuple({"where": p.where, "what": p.what, "fix": p.fix} for p in error.problems)
+        return Failure(error.exit_code, kind, tuple(str(problem) for problem in error.problems), parts)
+    if isinstance(error, BaloraError):
+        return Failure(error.exit_code, kind, (str(error) or kind,))
+    if isinstance(error, USAGE_ERROR):
+        return Failure(USAGE, "UsageError", (_usage(error),))
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return Failure(INTERRUPTED, "KeyboardInterrupt", ())
+    if isinstance(error, BrokenPipeError):
+        return Failure(BROKEN_PIPE, kind, ())
+    for cause in _causes(error):
+        if _is_full_disk(cause):
+            return Failure(OUT_OF_RESOURCES, kind, (f"the disk is full ({_first_line(cause)}); {_MORE_SPACE}",))
+        if _is_out_of_memory(cause):
+            return Failure(OUT_OF_RESOURCES, kind, (f"out of memory ({_first_line(cause)}); {_LESS_MEMORY}",))
+    line = f"this is a bug in balora ({kind}: {_first_line(error)}); run again with --debug to see where, and report it"
+    return Failure(OUR_BUG, kind, (line,))
+
+
+def _usage(error: Any) -> str:
+    message = str(error.format_message()).rstrip(".")
+    command = error.ctx.command_path if error.ctx is not None else "balora"
+    if "No such option" in message and command.split()[-1] in {"train", "validate"}:
+        message += "; settings are written section.key=value, for example adapter.r=16"
+    return f"{message}; see '{command} --help'"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The exception and those it was raised from or during."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _is_full_disk(error: BaseException) -> bool:
+    by_number = isinstance(error, OSError) and error.errno in _FULL_DISK
+    return by_number or any(words in str(error) for words in _FULL_DISK_WORDS)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    torch = sys.modules.get("torch")
+    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
+        return True
+    by_number = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    return by_number or (isinstance(error, RuntimeError) and any(words in str(error) for words in _MEMORY_WORDS))
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

@@ -1,0 +1,114 @@
+"""The entry point: the commands, `--version`, and how every one of them ends."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import io
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from balora.cli import demo, doctor, recipes, train, validate
+from balora.cli.failures import INTERRUPTED, TERMINATED, failure_of
+from balora.cli.output import print_error, print_json, print_message, print_result
+
+app = typer.Typer(
+    help="Fine-tune language models with BA-LoRA, and keep what they knew.",
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(train.train)
+app.command()(validate.validate)
+app.add_typer(recipes.app, name="recipes")
+app.command()(doctor.doctor)
+app.command()(demo.demo)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print_result(f"balora {importlib.metadata.version('balora')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")] = False,
+) -> None:
+    """Fine-tune language models with BA-LoRA, and keep what they knew."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; nothing that goes wrong leaves as an exception.
+
+    `--debug` may stand anywhere; BALORA_DEBUG=1 does the same.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    words = [word for word in given if word != "--debug"] or ["--help"]
+    debug = len(words) < len(given) or os.environ.get("BALORA_DEBUG", "0") not in {"", "0"}
+    _never_fail_to_print()
+    try:
+        with _terminated_by_signal():
+            result = app(args=words, prog_name="balora", standalone_mode=False)
+            sys.stdout.flush()
+        code = result if isinstance(result, int) else 0
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # typer makes it an exit of its own
+            return _report(stop.__context__, debug=False, as_json=False)
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except BaseException as error:
+        code = _report(error, debug=debug, as_json="--json" in words)
+    if code in {INTERRUPTED, TERMINATED}:
+        again = "; the same command with --resume goes on from the newest checkpoint" if words[0] == "train" else ""
+        print_message(f"stopped{again}")
+    return code
+
+
+def _report(error: BaseException, *, debug: bool, as_json: bool) -> int:
+    failure = failure_of(error)
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, BrokenPipeError):
+        # The reader of stdout left; what is still buffered must go somewhere when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return failure.exit_code
+    for line in failure.lines:
+        print_error(line)
+    if as_json:
+        print_json(failure.as_json())
+    return failure.exit_code
+
+
+def _never_fail_to_print() -> None:
+    """A terminal that cannot show a character gets a question mark instead of an exception."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+@contextlib.contextmanager
+def _terminated_by_signal() -> Iterator[None]:
+    """Let SIGTERM unwind the stack like an interrupt does, so that files are closed and the run can be resumed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

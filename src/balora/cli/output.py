@@ -1,0 +1,81 @@
+"""Where text goes: results to stdout, everything else to stderr, without colour where nobody would see it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+
+def print_result(text: str) -> None:
+    """Write a result to stdout, as it is."""
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+
+
+def print_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Write one JSON document to stdout; a number that is not finite becomes null, because JSON has no word for it."""
+    sys.stdout.write(json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Write each different note to stderr once."""
+    for note in dict.fromkeys(notes):
+        _to_stderr("note: ", note, "yellow")
+
+
+def print_error(message: str) -> None:
+    """Write an error to stderr, on one line."""
+    _to_stderr("error: ", " ".join(message.split()), "bold red")
+
+
+def print_message(message: str) -> None:
+    """Write a remark to stderr."""
+    _to_stderr("", message, "")
+
+
+def two_columns(rows: Iterable[tuple[str, str]], indent: str = "") -> str:
+    """Rows of name and text, the texts below each other."""
+    table = list(rows)
+    width = max((len(name) for name, _ in table), default=0)
+    return "\n".join(f"{indent}{name:<{width}}  {text}".rstrip() for name, text in table)
+
+
+@contextlib.contextmanager
+def chatter_to_stderr() -> Iterator[None]:
+    """Send to stderr whatever the libraries print, so that stdout holds results only.
+
+    What the libraries announce to each other's programmers is left out altogether.
+    """
+    with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+        for category in (DeprecationWarning, FutureWarning):
+            warnings.simplefilter("ignore", category)
+        yield
+
+
+def quiet_libraries(quiet: bool) -> None:
+    """Keep download bars out of logs; what the user has set stays."""
+    if quiet or not sys.stderr.isatty():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+
+
+def _to_stderr(label: str, message: str, style: str) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(Text.assemble((label, style), message))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

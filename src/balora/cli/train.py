@@ -1,0 +1,57 @@
+"""`balora train`: a recipe becomes a run folder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from balora.cli.arguments import DryRunOption, JsonOption, OverridesArgument, QuietOption, RecipeArgument, ResumeOption
+from balora.cli.output import chatter_to_stderr, print_json, print_notes, print_result, quiet_libraries, two_columns
+
+
+def train(
+    recipe: RecipeArgument,
+    overrides: OverridesArgument = None,
+    dry_run: DryRunOption = False,
+    resume: ResumeOption = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Fine-tune a model as the recipe says, and write a run folder."""
+    if dry_run and resume:
+        raise typer.BadParameter("--dry-run trains nothing, so there is nothing to --resume")
+    quiet_libraries(quiet)
+    from balora.recipe import dump_recipe, load_recipe, read_recipe_text, recipe_notes, with_overrides_noted
+
+    changes = overrides or []
+    with chatter_to_stderr():
+        loaded = load_recipe(recipe, changes)
+        notes = recipe_notes(loaded)
+        print_notes([] if quiet else notes)
+        from balora.run import plan
+        from balora.run import train as run_training
+
+        if dry_run:
+            planned = plan(loaded).text
+        else:
+            text = with_overrides_noted(read_recipe_text(recipe)[0], changes)
+            result = run_training(loaded, recipe_text=text, resume=resume, show_progress=not quiet)
+    if dry_run and as_json:
+        print_json({"recipe": loaded.model_dump(mode="json"), "plan": planned, "notes": notes})
+    elif dry_run:
+        print_result(f"{dump_recipe(loaded)}\n{planned}")
+    elif as_json:
+        print_json({**_outcome(result), "notes": notes})
+    else:
+        metrics = two_columns(((name, f"{value:.6g}") for name, value in result.metrics.items()), indent="  ")
+        print_result(f"{result.status} after {result.train_seconds:.1f} s: {result.folder}\n{metrics}")
+
+
+def _outcome(result: Any) -> dict[str, Any]:
+    return {
+        "status": result.status,
+        "folder": str(result.folder),
+        "train_seconds": result.train_seconds,
+        "metrics": result.metrics,
+    }

@@ -1,0 +1,22 @@
+"""`balora validate`: everything that can be known to be wrong without loading model weights."""
+
+from __future__ import annotations
+
+from balora.cli.arguments import JsonOption, OverridesArgument, RecipeArgument
+from balora.cli.output import chatter_to_stderr, print_json, print_notes, print_result
+
+
+def validate(recipe: RecipeArgument, overrides: OverridesArgument = None, as_json: JsonOption = False) -> None:
+    """Check a recipe, its data and its model files; nothing is trained or written."""
+    from balora.recipe import load_recipe, recipe_notes
+
+    with chatter_to_stderr():
+        loaded = load_recipe(recipe, overrides or [])
+        from balora.run import check
+
+        notes = list(dict.fromkeys([*recipe_notes(loaded), *check(loaded)]))
+    if as_json:
+        print_json({"recipe": loaded.model_dump(mode="json"), "notes": notes})
+    else:
+        print_notes(notes)
+        print_result(f"{recipe}: nothing wrong found")

@@ -1,0 +1,21 @@
+"""Scores: named metrics on predictions."""
+
+from balora.evaluation.metrics import (
+    METRICS,
+    Metric,
+    check_metric_names,
+    metrics_function,
+    perplexity_of,
+    score_all,
+)
+from balora.evaluation.settings import EvaluationSettings
+
+__all__ = [
+    "METRICS",
+    "EvaluationSettings",
+    "Metric",
+    "check_metric_names",
+    "metrics_function",
+    "perplexity_of",
+    "score_all",
+]

@@ -1,0 +1,46 @@
+"""What is worth knowing about a recipe before it runs: renamed settings, and settings that work against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from balora.adapters.registry import METHODS
+from balora.recipe.schema import Recipe
+from balora.training.arguments import ResolvedTraining, resolve_training_arguments
+
+HIGH_LEARNING_RATE = 1e-4
+"""PiSSA's own runs at rank 128 use 2e-5; its factors hold the largest directions of the weights from the start."""
+LARGE_RANK = 64
+
+
+def recipe_notes(recipe: Recipe) -> list[str]:
+    """One line per thing worth knowing; nothing here stops a run."""
+    resolved = resolve_training_arguments(recipe.training)
+    return [*resolved.notes, *_adapter_notes(recipe, resolved), *_regularizer_notes(recipe, resolved)]
+
+
+def _adapter_notes(recipe: Recipe, resolved: ResolvedTraining) -> Iterator[str]:
+    adapter = recipe.adapter
+    if not METHODS[adapter.method].principal_start:
+        return
+    rate = resolved.values.get("learning_rate", 0.0)
+    if rate >= HIGH_LEARNING_RATE and adapter.r >= LARGE_RANK:
+        yield (
+            f"training.learning_rate: {rate:g} is high for PiSSA at rank {adapter.r}; the paper uses 2e-5 at rank 128"
+        )
+    if adapter.dropout > 0:
+        yield (f"adapter.dropout: {adapter.dropout:g} with PiSSA also drops what the pretrained model knew; 0 is usual")
+
+
+def _regularizer_notes(recipe: Recipe, resolved: ResolvedTraining) -> Iterator[str]:
+    terms = recipe.regularizers
+    if max(terms.diversity_weight, terms.spectral_weight) == 0:
+        return
+    if recipe.task == "regression":
+        yield "regularizers: with one output the diversity and spectral terms are off; consistency is a squared error"
+    one_row = resolved.values.get("per_device_train_batch_size") == 1
+    if recipe.task == "classification" and one_row:
+        yield (
+            "training.per_device_train_batch_size: 1 row has no covariance and one singular value: the diversity and "
+            "spectral terms are idle"
+        )

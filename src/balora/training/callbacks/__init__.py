@@ -1,0 +1,7 @@
+"""What happens around training steps, one file each."""
+
+from balora.training.callbacks.divergence import DivergenceGuard
+from balora.training.callbacks.metrics_file import MetricsFile
+from balora.training.callbacks.progress import ProgressLine
+
+__all__ = ["DivergenceGuard", "MetricsFile", "ProgressLine"]

@@ -1,0 +1,275 @@
+"""`BALoraTrainer`: transformers' Trainer with the BA-LoRA objective in place of the model's own loss."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sized
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import Tensor, nn
+from transformers import PreTrainedModel, Trainer
+
+from balora.adapters import load_trainable_state, save_trainable_state
+from balora.artefacts.layout import CHECKPOINT_PREFIX
+from balora.errors import ModelError
+from balora.losses import (
+    BatchPart,
+    ClassificationObjective,
+    GenerationObjective,
+    Objective,
+    RegressionObjective,
+    scheduled_weights,
+)
+from balora.task import IGNORED_LABEL, Task
+from balora.teacher import Teacher
+from balora.training.callbacks import DivergenceGuard
+from balora.training.config import BALoraConfig
+from balora.training.notes import BaloraWarning, notes_on_objective
+from balora.training.rows import ROW, RowKeepingCollator, with_row_numbers
+from balora.training.start import Start, start_teacher
+from balora.training.stopwatch import Stopwatch
+from balora.training.terms import TermLog, as_one_tensor
+
+
+class BALoraTrainer(Trainer):
+    """Drop-in for `transformers.Trainer` that trains with the paper's regularizers (equations 8 and 12).
+
+    Takes every argument of `Trainer`, plus `config`. The model comes from `balora.prepare_model`, or is any PEFT or
+    plain transformers model whose adapter starts at zero. Classification, regression and generation (decoder-only or
+    encoder-decoder) are told apart by the model.
+
+    Accumulation: task, consistency and generation diversity are means over tokens (examples) of the whole accumulated
+    batch, so k micro-batches give the gradient of one large batch. Covariance and spectral terms see one micro-batch
+    at a time and are averaged over the k.
+
+    Log lines carry `task_loss`, each term raw and as `weighted_<term>`, `valid_tokens` and `teacher_seconds` beside
+    the usual keys.
+
+    Raises:
+        ModelError: the model or an argument does not fit.
+        SelfCheckError: at `train()`, when the teacher is not the pretrained model.
+        DivergedError: during training, before an update that is not finite.
+    """
+
+    def __init__(self, *args: Any, config: BALoraConfig | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.compute_loss_func is not None:
+            raise ModelError.at("compute_loss_func", "balora computes the loss itself", "leave it out")
+        base = base_model(self.model)
+        self.task: Task = task_of(base)
+        self.config = config or BALoraConfig(form="nlg" if self.task == "generation" else "nlu")
+        self.encoder_decoder = self.task == "generation" and bool(base.config.is_encoder_decoder)
+        self.objective = objective_for(base, self.task, self.config, self.args.label_smoothing_factor)
+        self.adapted = has_adapter(self.model)
+        self.teacher: Teacher | None = None
+        self.terms = TermLog()
+        self.teacher_watch = Stopwatch(self.args.device)
+        self._carry_row_numbers()
+        self.label_names = ["labels"]
+        # The loss is normalised over the accumulated batch here; the Trainer must not divide again.
+        self.model_accepts_loss_kwargs = True
+        self.loss_is_scaled_for_ga = True
+        # Smoothing is part of the objective; the Trainer's own would replace it.
+        self.label_smoother = None
+        self.add_callback(DivergenceGuard(self.terms))
+        self._part = BatchPart()
+        self._started = False
+        self._warn_about_settings(base)
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """As `Trainer.train`; the first call sets up and checks the teacher before anything is restored or trained."""
+        if not self._started:
+            self.teacher = start_teacher(self._start())
+            self._started = True
+        return super().train(*args, **kwargs)
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """The objective while training, the task loss alone while evaluating.
+
+        `num_items_in_batch` is not used: `get_batch_samples` counts the same items, and those of the regularizers.
+        """
+        del num_items_in_batch
+        batch = dict(inputs)
+        rows, labels = batch.pop(ROW, None), batch.pop("labels")
+        batch = self.model_inputs(batch, labels)
+        weights = scheduled_weights(self.config, self.state.global_step, self.state.max_steps) if model.training else {}
+        teacher_logits = None
+        if weights.get("consistency") and self.teacher is not None:
+            with self.teacher_watch:
+                teacher_logits = self.teacher.logits(model, batch, rows)
+        outputs = model(**batch)
+        part = self._part if model.training else BatchPart()
+        report = self.objective(
+            outputs.logits,
+            teacher_logits,
+            labels,
+            weights=weights,
+            part=part,
+            attention_mask=batch.get("attention_mask"),
+        )
+        if model.training:
+            self.terms.add(report, parts=part.parts)
+        return (report.total, outputs) if return_outputs else report.total
+
+    def model_inputs(self, batch: dict[str, Any], labels: Tensor) -> dict[str, Any]:
+        """What the model's forward gets: no labels, so that it computes no loss of its own, and no cache."""
+        if self.task == "generation":
+            batch = {**batch, "use_cache": False}
+        if self.encoder_decoder and "decoder_input_ids" not in batch:
+            base = base_model(self.model)
+            batch["decoder_input_ids"] = base.prepare_decoder_input_ids_from_labels(labels=labels)
+        return batch
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
+        """Fetch the micro-batches of one optimiser step and count what the means divide by."""
+        batches, items = super().get_batch_samples(*args, **kwargs)
+        if batches:
+            self._part = self._count(batches)
+        return batches, items
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the terms to a training log line."""
+        if "loss" in logs:
+            means, valid_tokens = self.terms.take_window()
+            if means:
+                averaged = self.accelerator.reduce(as_one_tensor(means), reduction="mean")
+                logs |= dict(zip(means, averaged.tolist(), strict=True))
+            logs |= {"valid_tokens": valid_tokens, "teacher_seconds": self.teacher_watch.take_seconds()}
+        super().log(logs, start_time)
+
+    def _count(self, batches: list[dict[str, Any]]) -> BatchPart:
+        """Items of the whole accumulated batch, over all processes where the Trainer averages over them."""
+        items, term_items = 0, 0
+        for batch in batches:
+            labels = batch["labels"]
+            if isinstance(self.objective, GenerationObjective):
+                items += int((self.objective.targets(labels) != IGNORED_LABEL).sum())
+                term_items += int(self.objective.regularized_mask(labels, batch.get("attention_mask")).sum())
+            else:
+                items += int((labels != IGNORED_LABEL).sum())
+                term_items = items
+        counts = torch.tensor([items, term_items], dtype=torch.float64, device=self.args.device)
+        if self.args.average_tokens_across_devices and self.args.world_size > 1:
+            # Gradients are averaged over processes afterwards, so each divides by its share of the global count.
+            counts = self.accelerator.reduce(counts, reduction="mean")
+        counts = counts.clamp_min(1.0)
+        return BatchPart(items=counts[0], term_items=counts[1], parts=len(batches))
+
+    def _start(self) -> Start:
+        args = self.args
+        epochs = float(args.num_train_epochs)
+        if args.max_steps > 0 and isinstance(self.train_dataset, Sized):
+            rows = args.max_steps * args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+            epochs = rows / max(len(self.train_dataset), 1)
+        return Start(
+            model=self.model,
+            config=self.config,
+            task=self.task,
+            adapted=self.adapted,
+            examples=self.train_dataset,
+            collate=self.data_collator,
+            model_inputs=self.model_inputs,
+            batch_size=args.per_device_eval_batch_size,
+            epochs=epochs,
+        )
+
+    def _carry_row_numbers(self) -> None:
+        dataset, collate = vars(self)["train_dataset"], vars(self)["data_collator"]
+        self.train_dataset = with_row_numbers(dataset)
+        self.data_collator = RowKeepingCollator(collate)
+
+    def _warn_about_settings(self, base: PreTrainedModel) -> None:
+        notes = notes_on_objective(
+            self.config,
+            self.task,
+            classes=int(base.config.num_labels) if self.task != "generation" else 0,
+            rows_per_batch=self.args.per_device_train_batch_size,
+        )
+        for note in notes:
+            warnings.warn(note, BaloraWarning, stacklevel=3)
+
+    def _set_signature_columns_if_needed(self) -> None:
+        super()._set_signature_columns_if_needed()
+        if ROW not in self._signature_columns:
+            self._signature_columns += [ROW]
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """Save as the Trainer does, and in checkpoints also the exact trained numbers and their anchors."""
+        super()._save(output_dir, state_dict)
+        folder = Path(output_dir or self.args.output_dir)
+        if self.adapted and self.args.should_save and folder.name.startswith(CHECKPOINT_PREFIX):
+            save_trainable_state(self.model, folder)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        if self.adapted:
+            load_trainable_state(self.model if model is None else model, Path(resume_from_checkpoint))
+        else:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _load_best_model(self) -> None:
+        if self.adapted:
+            load_trainable_state(self.model, Path(self.state.best_model_checkpoint))
+        else:
+            super()._load_best_model()
+
+
+def base_model(model: nn.Module) -> PreTrainedModel:
+    """The transformers model inside, whatever wraps it.
+
+    Raises:
+        ModelError: when there is none.
+    """
+    for module in model.modules():
+        if isinstance(module, PreTrainedModel):
+            return module
+    raise ModelError.at("model", f"{type(model).__name__} holds no transformers model", "pass one, adapted or not")
+
+
+def has_adapter(model: nn.Module) -> bool:
+    """Whether there are PEFT layers that can be turned off."""
+    return any(isinstance(module, BaseTunerLayer) for module in model.modules())
+
+
+def task_of(base: PreTrainedModel) -> Task:
+    """What a transformers model is for, by its class and its configuration.
+
+    Raises:
+        ModelError: when the class has no head that the objective knows, or labels are not exclusive.
+    """
+    name = type(base).__name__
+    if name.endswith("ForSequenceClassification"):
+        if base.config.problem_type == "multi_label_classification":
+            fix = "the paper's terms need exclusive classes; set problem_type to single_label_classification"
+            raise ModelError.at("model", "problem_type is multi_label_classification", fix)
+        regression = base.config.num_labels == 1 or base.config.problem_type == "regression"
+        return "regression" if regression else "classification"
+    if base.can_generate() or name.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
+        return "generation"
+    fix = "use a model with a sequence-classification or language-model head"
+    raise ModelError.at("model", f"{name} has no head that balora knows", fix)
+
+
+def objective_for(base: PreTrainedModel, task: Task, config: BALoraConfig, label_smoothing: float) -> Objective:
+    """The objective of a task.
+
+    Raises:
+        ModelError: when the regularizers are of the other form.
+    """
+    form = "nlg" if task == "generation" else "nlu"
+    if config.form != form:
+        fix = f"use BALoraConfig.{form}()"
+        raise ModelError.at("config", f"regularizers of form {config.form} do not fit {task}", fix)
+    if task == "regression":
+        return RegressionObjective(config)
+    if task == "classification":
+        return ClassificationObjective(config, base.config.num_labels, label_smoothing=label_smoothing)
+    return GenerationObjective(config, shift=not base.config.is_encoder_decoder, label_smoothing=label_smoothing)

@@ -1,0 +1,17 @@
+"""`balora validate` collects the notes of the recipe and of the data."""
+
+from __future__ import annotations
+
+
+def test_a_good_recipe(balora, fake_run) -> None:
+    outcome = balora("validate", "recipe.yaml", "adapter.dropout=0.1")
+    assert outcome.code == 0
+    assert outcome.out == "recipe.yaml: nothing wrong found\n"
+    assert "note: adapter.dropout" in outcome.err
+    assert "note: data.train: 3 rows are cut" in outcome.err
+
+
+def test_as_json(balora, fake_run) -> None:
+    document = balora("validate", "recipe.yaml", "--json").document
+    assert document["notes"] == ["data.train: 3 rows are cut"]
+    assert document["recipe"]["task"] == "classification"

@@ -1,0 +1,106 @@
+"""The typed recipe as Python builds it."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from balora.data.presets import preset_names
+from balora.data.settings import DataSettings
+from balora.errors import InputError
+from balora.losses.settings import PAPER_DEFAULTS
+from balora.recipe.schema import FORM_OF_TASK, Recipe, implied_task, tasks_of_preset
+from balora.training.config import BALoraConfig
+
+MODEL = {"name_or_path": "m"}
+
+
+def recipe(**changes) -> Recipe:
+    return Recipe(**{"model": MODEL, "data": {"train": "t.csv"}, "task": "generation", **changes})
+
+
+@pytest.mark.parametrize(
+    ("data", "task"),
+    [
+        ({"preset": "stsb"}, "regression"),
+        ({"preset": "CoLA"}, "classification"),
+        ({"preset": "mnli"}, "classification"),
+        ({"preset": "sick"}, None),
+        ({"format": "messages", "train": "t"}, "generation"),
+        ({"format": "alpaca", "train": "t"}, "generation"),
+        ({"format": "sentence", "train": "t"}, None),
+        ({"columns": {"prompt": "q", "completion": "a"}, "train": "t"}, "generation"),
+        ({"columns": {"text": 0, "score": 1}, "train": "t"}, "regression"),
+        ({"columns": {"text": 0, "label": 1}, "train": "t"}, "classification"),
+        ({"train": "t.csv"}, None),
+        ("not a mapping", None),
+    ],
+)
+def test_the_task_that_the_data_imply(data: object, task: str | None) -> None:
+    assert implied_task(data) == task
+    if task is not None:
+        assert Recipe(model=MODEL, data=data).task == task
+        assert Recipe(model=MODEL, data=DataSettings.model_validate(data)).task == task
+
+
+def test_every_preset_has_a_task() -> None:
+    assert all(tasks_of_preset(name) for name in preset_names())
+    assert tasks_of_preset("colaa") == []
+
+
+def test_a_task_that_nothing_implies_is_required() -> None:
+    with pytest.raises(ValidationError, match="task"):
+        Recipe(model=MODEL, data={"train": "t.csv"})
+
+
+@pytest.mark.parametrize("task", list(FORM_OF_TASK))
+def test_the_form_and_the_weights_follow_the_task(task) -> None:
+    built = recipe(task=task)
+    assert built.regularizers.form == FORM_OF_TASK[task]
+    paper = PAPER_DEFAULTS[FORM_OF_TASK[task], "2026"]
+    assert built.regularizers.consistency_weight == paper["consistency_weight"]
+    assert recipe(task=task, regularizers="paper") == built
+
+
+def test_no_regularizers_is_a_word() -> None:
+    assert not recipe(regularizers="none").regularizers.active
+    assert recipe(regularizers="none").regularizers.form == "nlg"
+    with pytest.raises(ValidationError, match="regularizers"):
+        recipe(regularizers="some")
+
+
+def test_a_form_against_the_task_is_refused() -> None:
+    assert recipe(regularizers={"form": "nlg"}).regularizers.form == "nlg"
+    for wrong in ({"form": "nlu"}, BALoraConfig.nlu()):
+        with pytest.raises(ValidationError, match="form is 'nlu', but task generation uses 'nlg'"):
+            recipe(regularizers=wrong)
+
+
+def test_a_preset_of_another_task_is_refused() -> None:
+    with pytest.raises(ValidationError, match="'cola' is a classification task"):
+        recipe(task="regression", data={"preset": "cola"})
+
+
+def test_methods_and_metrics_are_checked_by_the_rooms_that_know_them() -> None:
+    with pytest.raises(ValidationError, match="did you mean 'pissa'"):
+        recipe(adapter={"method": "pisa"})
+    with pytest.raises(ValidationError, match="metrics: no metric 'accuracy' for task regression"):
+        recipe(task="regression", evaluation={"metrics": ["accuracy"]})
+    assert recipe(task="classification", evaluation={"metrics": ["accuracy"]}).evaluation.metrics == ["accuracy"]
+
+
+def test_training_arguments_are_checked_and_kept_as_written() -> None:
+    assert recipe(training={"warmup_ratio": 0.03}).training == {"warmup_ratio": 0.03}
+    with pytest.raises(InputError, match="did you mean 'learning_rate'"):
+        recipe(training={"lerning_rate": 1})
+
+
+def test_two_evaluation_batches_must_agree() -> None:
+    recipe(evaluation={"batch_size": 4}, training={"per_device_eval_batch_size": 4})
+    with pytest.raises(ValidationError, match="keep one of them"):
+        recipe(evaluation={"batch_size": 4}, training={"per_device_eval_batch_size": 8})
+
+
+def test_unknown_sections_are_refused() -> None:
+    with pytest.raises(ValidationError, match="trainin"):
+        recipe(trainin={})

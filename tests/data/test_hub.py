@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import datasets
@@ -83,3 +84,14 @@ def test_a_folder_of_files_is_a_dataset_too(tmp_path: Path) -> None:
 def test_what_cannot_be_loaded_is_one_data_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data.dataset: '.*nothing' cannot be loaded"):
         load_text_data(DataSettings(dataset=str(tmp_path / "nothing")), "generation")
+
+
+def test_parts_in_folders_of_a_repository(tmp_path: Path) -> None:
+    for part in ("maths", "code"):
+        (tmp_path / "repository" / part).mkdir(parents=True)
+        row = json.dumps({"instruction": f"do {part}", "output": "done"})
+        (tmp_path / "repository" / part / "train.jsonl").write_text(row + "\n")
+    settings = DataSettings(dataset=str(tmp_path / "repository"), dataset_dir="maths", template="plain")
+    text = load_text_data(settings, "generation")
+    assert [example.prompt for example in text.train.examples] == ["do maths\n"]
+    assert "maths" in text.sources["train"].where

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from balora.cli.arguments import DryRunOption, JsonOption, OverridesArgument, QuietOption, RecipeArgument, ResumeOption
-from balora.cli.output import chatter_to_stderr, print_json, print_notes, print_result, quiet_libraries, two_columns
+from balora.cli.output import chatter_to_stderr, print_json, print_result, quiet_libraries, two_columns
 
 
 def train(
@@ -28,7 +28,6 @@ def train(
     with chatter_to_stderr():
         loaded = load_recipe(recipe, changes)
         notes = recipe_notes(loaded)
-        print_notes([] if quiet else notes)
         from balora.run import plan
         from balora.run import train as run_training
 

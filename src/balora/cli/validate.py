@@ -8,13 +8,13 @@ from balora.cli.output import chatter_to_stderr, print_json, print_notes, print_
 
 def validate(recipe: RecipeArgument, overrides: OverridesArgument = None, as_json: JsonOption = False) -> None:
     """Check a recipe, its data and its model files; nothing is trained or written."""
-    from balora.recipe import load_recipe, recipe_notes
+    from balora.recipe import load_recipe
 
     with chatter_to_stderr():
         loaded = load_recipe(recipe, overrides or [])
         from balora.run import check
 
-        notes = list(dict.fromkeys([*recipe_notes(loaded), *check(loaded)]))
+        notes = check(loaded)
     if as_json:
         print_json({"recipe": loaded.model_dump(mode="json"), "notes": notes})
     else:

@@ -43,7 +43,7 @@ def _load(hub: HubDataset, split: str, key: str) -> datasets.Dataset:
         if (Path(hub.id).expanduser() / "dataset_dict.json").is_file():
             splits: Any = datasets.load_from_disk(hub.id)
         else:
-            splits = datasets.load_dataset(hub.id, hub.config, revision=hub.revision)
+            splits = datasets.load_dataset(hub.id, hub.config, data_dir=hub.folder, revision=hub.revision)
     except (datasets.exceptions.DatasetsError, OSError, ValueError, RuntimeError) as error:
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise DataError.at(

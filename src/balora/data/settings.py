@@ -32,6 +32,8 @@ class DataSettings(Settings):
     """Hub id of a dataset."""
     dataset_config: str | None = None
     """Its configuration (subset) name."""
+    dataset_dir: str | None = None
+    """A folder inside the dataset's repository, for datasets that keep their parts in folders."""
     dataset_revision: str | None = None
     """Its branch, tag or commit."""
     preset: str | None = None

@@ -86,9 +86,10 @@ class HubDataset:
     id: str
     config: str | None
     revision: str | None
+    folder: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.id}/{self.config}" if self.config else self.id
+        return "/".join(part for part in (self.id, self.folder, self.config) if part)
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def _source(text: str, split: SplitName, settings: DataSettings, hub: HubDataset
 
 def _hub_dataset(settings: DataSettings, preset: Preset | None) -> HubDataset | None:
     if settings.dataset is not None:
-        return HubDataset(settings.dataset, settings.dataset_config, settings.dataset_revision)
+        return HubDataset(settings.dataset, settings.dataset_config, settings.dataset_revision, settings.dataset_dir)
     if preset is not None and preset.hub_id is not None:
         config = settings.dataset_config or preset.hub_config
         return HubDataset(preset.hub_id, config, settings.dataset_revision)

@@ -116,8 +116,9 @@ class ObjectiveSettings(Settings):
         if not isinstance(data, Mapping):
             return data
         given = cls.with_field_names(data)
-        key = (given.get("form", "nlg"), given.get("formulation", "2026"))
-        return PAPER_DEFAULTS.get(key, {}) | given
+        form, formulation = given.get("form", "nlg"), given.get("formulation", "2026")
+        defaults = next((d for key, d in PAPER_DEFAULTS.items() if key == (form, formulation)), {})
+        return defaults | given
 
     @model_validator(mode="after")
     def _check_spectral_k(self) -> Self:

@@ -16,7 +16,7 @@ LARGE_RANK = 64
 def recipe_notes(recipe: Recipe) -> list[str]:
     """One line per thing worth knowing; nothing here stops a run."""
     resolved = resolve_training_arguments(recipe.training)
-    return [*resolved.notes, *_adapter_notes(recipe, resolved), *_regularizer_notes(recipe, resolved)]
+    return [*resolved.notes, *_adapter_notes(recipe, resolved)]
 
 
 def _adapter_notes(recipe: Recipe, resolved: ResolvedTraining) -> Iterator[str]:
@@ -27,20 +27,4 @@ def _adapter_notes(recipe: Recipe, resolved: ResolvedTraining) -> Iterator[str]:
     if rate >= HIGH_LEARNING_RATE and adapter.r >= LARGE_RANK:
         yield (
             f"training.learning_rate: {rate:g} is high for PiSSA at rank {adapter.r}; the paper uses 2e-5 at rank 128"
-        )
-    if adapter.dropout > 0:
-        yield (f"adapter.dropout: {adapter.dropout:g} with PiSSA also drops what the pretrained model knew; 0 is usual")
-
-
-def _regularizer_notes(recipe: Recipe, resolved: ResolvedTraining) -> Iterator[str]:
-    terms = recipe.regularizers
-    if max(terms.diversity_weight, terms.spectral_weight) == 0:
-        return
-    if recipe.task == "regression":
-        yield "regularizers: with one output the diversity and spectral terms are off; consistency is a squared error"
-    one_row = resolved.values.get("per_device_train_batch_size") == 1
-    if recipe.task == "classification" and one_row:
-        yield (
-            "training.per_device_train_batch_size: 1 row has no covariance and one singular value: the diversity and "
-            "spectral terms are idle"
         )

@@ -10,7 +10,7 @@ from balora.adapters import ParameterCounts, check_targets, count_parameters
 from balora.artefacts import check_free
 from balora.data import preview
 from balora.models import build_empty_model
-from balora.recipe import Recipe
+from balora.recipe import Recipe, recipe_notes
 from balora.run.parts import load_and_adapt, objective_notes, read_inputs, run_folder_of, training_arguments_of
 
 
@@ -22,6 +22,8 @@ class Plan:
     """A report to print: parameter counts, lengths, notes, the first example with its label mask."""
     parameters: ParameterCounts
     """How many numbers train."""
+    notes: tuple[str, ...]
+    """What is worth knowing; also in the text."""
 
 
 def plan(recipe: Recipe) -> Plan:
@@ -40,9 +42,10 @@ def plan(recipe: Recipe) -> Plan:
     counts = count_parameters(prepared.model)
     lines = [f"run folder: {folder} (not made yet)", f"parameters: {counts}"]
     lines += [f"{split}: {lengths}" for split, lengths in inputs.data.lengths.items()]
-    lines += [f"note: {note}" for note in [*inputs.notes, *prepared.notes, *objective_notes(recipe, inputs, arguments)]]
+    notes = [*recipe_notes(recipe), *inputs.notes, *prepared.notes, *objective_notes(recipe, inputs, arguments)]
+    lines += [f"note: {note}" for note in notes]
     lines += ["", "first training example:", preview(inputs.data, inputs.text, inputs.tokenizer)]
-    return Plan(text="\n".join(lines), parameters=counts)
+    return Plan(text="\n".join(lines), parameters=counts, notes=tuple(notes))
 
 
 def check(recipe: Recipe) -> list[str]:
@@ -59,4 +62,4 @@ def check(recipe: Recipe) -> list[str]:
     inputs = read_inputs(recipe)
     empty = build_empty_model(recipe.model, recipe.task, label_names=inputs.text.label_names)
     check_targets(empty, recipe.adapter)
-    return [*inputs.notes, *objective_notes(recipe, inputs, arguments)]
+    return [*recipe_notes(recipe), *inputs.notes, *objective_notes(recipe, inputs, arguments)]

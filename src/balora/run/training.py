@@ -21,7 +21,7 @@ from balora.artefacts import (
 from balora.artefacts.layout import ALL_RESULTS, RECIPE_AS_GIVEN, RECIPE_RESOLVED, STEP_METRICS
 from balora.errors import DivergedError, OutputError
 from balora.evaluation import perplexity_of
-from balora.recipe import Recipe, dump_recipe, parse_recipe
+from balora.recipe import Recipe, dump_recipe, parse_recipe, recipe_notes
 from balora.run.description import begin_record, describe_as_card
 from balora.run.parts import (
     Inputs,
@@ -47,6 +47,8 @@ class RunResult:
     """Wall time of the training loop."""
     status: str
     """`finished`."""
+    notes: tuple[str, ...] = ()
+    """What was worth knowing at the start."""
 
 
 def train(
@@ -79,7 +81,7 @@ def train(
     transformers.set_seed(arguments.seed)
     inputs = read_inputs(recipe)
     prepared = load_and_adapt(recipe, inputs)
-    notes = [*inputs.notes, *prepared.notes, *objective_notes(recipe, inputs, arguments)]
+    notes = [*recipe_notes(recipe), *inputs.notes, *prepared.notes, *objective_notes(recipe, inputs, arguments)]
     trainer = make_trainer(recipe, inputs, prepared.model, arguments)
     record = begin_record(recipe, inputs, trainer, notes=notes)
     console = Console(stderr=True) if show_progress else None
@@ -142,7 +144,7 @@ def _train_and_record(
     record.ended(
         "finished", train_seconds=seconds, peak_cpu_gib=peak.cpu_gib, peak_gpu_gib=peak.gpu_gib, results=metrics
     ).write(folder)
-    return RunResult(folder=folder, metrics=metrics, train_seconds=seconds, status="finished")
+    return RunResult(folder, metrics, train_seconds=seconds, status="finished", notes=tuple(record.notes))
 
 
 def final_scores(trainer: BALoraTrainer, inputs: Inputs) -> dict[str, float]:

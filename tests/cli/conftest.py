@@ -52,7 +52,7 @@ class FakeRun:
 
     def plan(self, recipe: Any) -> Any:
         self._answer("plan", recipe)
-        return types.SimpleNamespace(text="8 of 100 parameters train")
+        return types.SimpleNamespace(text="8 of 100 parameters train", notes=("read me",))
 
     def check(self, recipe: Any) -> list[str]:
         self._answer("check", recipe)
@@ -61,7 +61,9 @@ class FakeRun:
     def train(self, recipe: Any, **options: Any) -> Any:
         self._answer("train", recipe, **options)
         metrics = {"eval_accuracy": 0.5, "eval_loss": float("nan")}
-        return types.SimpleNamespace(folder=Path("runs/r"), metrics=metrics, train_seconds=1.5, status="finished")
+        return types.SimpleNamespace(
+            folder=Path("runs/r"), metrics=metrics, train_seconds=1.5, status="finished", notes=("read me",)
+        )
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def test_a_run_is_told_in_json_and_nothing_else(balora, fake_run) -> None:
     assert document["folder"] == "runs/r"
     assert document["train_seconds"] == 1.5
     assert document["metrics"] == {"eval_accuracy": 0.5, "eval_loss": None}
-    assert "warmup_steps" in document["notes"][0]
+    assert document["notes"] == ["read me"]
 
 
 def test_options_may_stand_between_overrides(balora, fake_run) -> None:
@@ -34,12 +34,6 @@ def test_options_may_stand_between_overrides(balora, fake_run) -> None:
     ((_, (recipe,), options),) = fake_run.calls
     assert (recipe.adapter.r, recipe.adapter.seed) == (4, 1)
     assert (options["resume"], options["show_progress"]) == (True, False)
-
-
-def test_notes_go_to_stderr_unless_quiet(balora, fake_run) -> None:
-    words = ("train", "recipe.yaml", "adapter.dropout=0.1")
-    assert "note: adapter.dropout" in balora(*words).err
-    assert "note:" not in balora(*words, "--quiet").err
 
 
 def test_a_dry_run_prints_the_resolved_recipe_and_the_plan(balora, fake_run, folder: Path) -> None:
@@ -51,6 +45,7 @@ def test_a_dry_run_prints_the_resolved_recipe_and_the_plan(balora, fake_run, fol
     assert [name for name, _, _ in fake_run.calls] == ["plan"]
     document = balora("train", "recipe.yaml", "--dry-run", "--json").document
     assert document["plan"] == "8 of 100 parameters train"
+    assert document["notes"] == ["read me"]
     assert document["recipe"]["model"]["name_or_path"] == "some/model"
     assert [file.name for file in folder.iterdir()] == ["recipe.yaml"]
 

@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 
 from balora.adapters import AdapterConfig, attach_adapter
 from balora.errors import DivergedError, ModelError, SelfCheckError
-from balora.losses import TERMS
+from balora.losses import TERMS, focused_entropy
 from balora.training import BALoraConfig, BALoraTrainer, BaloraWarning, prepare_model
 from balora.training.trainer import task_of
 from tests.support import rows, tiny
@@ -94,6 +94,24 @@ def test_a_term_that_is_off_by_schedule_is_neither_computed_nor_logged(tmp_path:
     run.train()
     logged = ["diversity" in log and "spectral" in log for log in training_logs(run)]
     assert logged == [False] * 4 + [True] * 2
+
+
+@pytest.mark.parametrize("tokens", ["response", "response_unshifted", "all"])
+def test_terms_are_means_over_the_tokens_they_are_told_to_see(tokens: str, tmp_path: Path) -> None:
+    """One step on all rows at once, compared with the term on the untrained model's logits."""
+    run = trainer(tmp_path, config={"regularized_tokens": tokens}, per_device_train_batch_size=24, max_steps=1)
+    batch = run.data_collator([run.train_dataset[index] for index in range(24)])
+    with torch.no_grad():
+        logits = run.model.eval()(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
+    labelled = batch["labels"] != -100
+    masks = {
+        "response": torch.nn.functional.pad(labelled[:, 1:], (0, 1)),
+        "response_unshifted": labelled,
+        "all": batch["attention_mask"].bool(),
+    }
+    run.train()
+    expected = focused_entropy(logits, top_k=20, mask=masks[tokens]).item()
+    assert training_logs(run)[0]["diversity"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_without_weights_no_teacher_runs(tmp_path: Path) -> None:

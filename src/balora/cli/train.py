@@ -22,26 +22,25 @@ def train(
     if dry_run and resume:
         raise typer.BadParameter("--dry-run trains nothing, so there is nothing to --resume")
     quiet_libraries(quiet)
-    from balora.recipe import dump_recipe, load_recipe, read_recipe_text, recipe_notes, with_overrides_noted
+    from balora.recipe import dump_recipe, load_recipe, read_recipe_text, with_overrides_noted
 
     changes = overrides or []
     with chatter_to_stderr():
         loaded = load_recipe(recipe, changes)
-        notes = recipe_notes(loaded)
         from balora.run import plan
         from balora.run import train as run_training
 
         if dry_run:
-            planned = plan(loaded).text
+            planned = plan(loaded)
         else:
             text = with_overrides_noted(read_recipe_text(recipe)[0], changes)
             result = run_training(loaded, recipe_text=text, resume=resume, show_progress=not quiet)
     if dry_run and as_json:
-        print_json({"recipe": loaded.model_dump(mode="json"), "plan": planned, "notes": notes})
+        print_json({"recipe": loaded.model_dump(mode="json"), "plan": planned.text, "notes": planned.notes})
     elif dry_run:
-        print_result(f"{dump_recipe(loaded)}\n{planned}")
+        print_result(f"{dump_recipe(loaded)}\n{planned.text}")
     elif as_json:
-        print_json({**_outcome(result), "notes": notes})
+        print_json(_outcome(result))
     else:
         metrics = two_columns(((name, f"{value:.6g}") for name, value in result.metrics.items()), indent="  ")
         print_result(f"{result.status} after {result.train_seconds:.1f} s: {result.folder}\n{metrics}")
@@ -53,4 +52,5 @@ def _outcome(result: Any) -> dict[str, Any]:
         "folder": str(result.folder),
         "train_seconds": result.train_seconds,
         "metrics": result.metrics,
+        "notes": result.notes,
     }

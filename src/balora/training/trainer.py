@@ -72,8 +72,6 @@ class BALoraTrainer(Trainer):
         # The loss is normalised over the accumulated batch here; the Trainer must not divide again.
         self.model_accepts_loss_kwargs = True
         self.loss_is_scaled_for_ga = True
-        # Smoothing is part of the objective; the Trainer's own would replace it.
-        self.label_smoother = None
         self.add_callback(DivergenceGuard(self.terms))
         self._part = BatchPart()
         self._started = False

@@ -1,1 +1,36 @@
-"""TODO"""
+"""Small worlds with known truth and known flaws, tiny models pre-trained on them, exact scores of a fine-tune."""
+
+from balora.lab.base import BaseModel, base_model
+from balora.lab.corpus import Corpus, Sentence, write_corpus
+from balora.lab.measure import Exam, LabScores, LogitsFunction, logits_of
+from balora.lab.pretraining import OnStep, PretrainingSettings, pretrain
+from balora.lab.task import CityTask, TaskFiles, TaskRow, TaskSettings, build_task, write_task
+from balora.lab.vocabulary import build_tokenizer, vocabulary
+from balora.lab.world import Fact, World, WorldSettings, build_world
+
+__all__ = [
+    "BaseModel",
+    "CityTask",
+    "Corpus",
+    "Exam",
+    "Fact",
+    "LabScores",
+    "LogitsFunction",
+    "OnStep",
+    "PretrainingSettings",
+    "Sentence",
+    "TaskFiles",
+    "TaskRow",
+    "TaskSettings",
+    "World",
+    "WorldSettings",
+    "base_model",
+    "build_task",
+    "build_tokenizer",
+    "build_world",
+    "logits_of",
+    "pretrain",
+    "vocabulary",
+    "write_corpus",
+    "write_task",
+]

@@ -1,0 +1,85 @@
+"""The downstream task: known wrong labels, clean splits of unseen people, common and rare cities everywhere."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from balora.data import DataSettings, load_text_data
+from balora.errors import InputError
+from balora.lab import CityTask, TaskSettings, World, WorldSettings, build_task, build_world, write_task
+
+
+@given(seed=st.integers(0, 1000), share=st.floats(0, 0.9), train=st.integers(2, 40), validation=st.integers(1, 13))
+@settings(max_examples=60, deadline=None)
+def test_any_task_keeps_its_promises(seed: int, share: float, train: int, validation: int) -> None:
+    world = build_world(WorldSettings(people=60, jobs=6, cities=6))
+    task = build_task(
+        world, TaskSettings(train_people=train, validation_people=validation, wrong_label_share=share, seed=seed)
+    )
+    assert len(task.train) == train
+    assert len(task.corrupted) == round(share * train)
+    for row in task.corrupted:
+        assert row.completion in world.cities
+        assert row.completion not in {row.true, row.told}
+    clean = [*task.validation, *task.test]
+    assert all(row.completion == row.true == row.told for row in clean)
+    assert len(task.validation) == validation
+    assert task.test
+    people = [row.person for row in (*task.train, *clean)]
+    assert len(people) == len(set(people))
+    assert all(row.true == world.fact(row.person, "city").true for row in (*task.train, *clean))
+
+
+def test_every_unseen_person_the_corpus_is_right_about_is_in_a_clean_split(world: World, task: CityTask) -> None:
+    seen = {row.person for row in task.train}
+    right = {fact.person for fact in world.facts_about("city") if not fact.told_wrongly} - seen
+    assert {row.person for row in (*task.validation, *task.test)} == right
+
+
+def test_training_has_the_world_s_imbalance() -> None:
+    world = build_world(WorldSettings())
+    counts = Counter(row.true for row in build_task(world, TaskSettings()).train)
+    for city in world.cities:
+        in_world = sum(fact.true == city for fact in world.facts_about("city"))
+        assert abs(counts[city] - in_world / 2) <= 1
+
+
+def test_the_same_seed_gives_the_same_task(world: World) -> None:
+    chosen = TaskSettings(train_people=30, validation_people=10)
+    assert build_task(world, chosen) == build_task(world, chosen)
+    other = TaskSettings(train_people=30, validation_people=10, seed=1)
+    assert build_task(world, other) != build_task(world, chosen)
+
+
+@pytest.mark.parametrize(("train", "validation"), [(40, 30), (60, 1), (70, 1)])
+def test_too_many_people_are_refused(world: World, train: int, validation: int) -> None:
+    with pytest.raises(InputError, match=rf"{train} of 60 people train, .* which is {validation}; lower either"):
+        build_task(world, TaskSettings(train_people=train, validation_people=validation))
+
+
+def test_the_data_room_reads_what_was_written(task: CityTask, tmp_path: Path) -> None:
+    files = write_task(task, tmp_path / "new" / "task")
+    data = load_text_data(
+        DataSettings(train=str(files.train), validation=str(files.validation), test=str(files.test)), "generation"
+    )
+    assert data.train is not None
+    texts = [(example.prompt.strip(), example.response) for example in data.train.examples]
+    assert texts == [(row.prompt, row.completion) for row in task.train]
+
+
+def test_the_truth_file_names_the_corrupted_rows(task: CityTask, tmp_path: Path) -> None:
+    files = write_task(task, tmp_path)
+    truth = json.loads(files.truth.read_text(encoding="utf-8"))
+    lines = [json.loads(line) for line in files.train.read_text(encoding="utf-8").splitlines()]
+    assert truth["settings"] == task.settings.model_dump()
+    assert [entry["row"] for entry in truth["rows"]] == list(range(len(lines)))
+    for entry, line in zip(truth["rows"], lines, strict=True):
+        assert (entry["prompt"], entry["completion"]) == (line["prompt"], line["completion"])
+        assert entry["corrupted"] == (entry["true"] != line["completion"])
+    assert sum(entry["corrupted"] for entry in truth["rows"]) == len(task.corrupted)

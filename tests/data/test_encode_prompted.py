@@ -79,7 +79,7 @@ def test_rows_that_lose_every_label_are_counted_and_named_never_dropped() -> Non
     assert len(found.problems) == 1
     assert str(found.problems[0]) == (
         "train: 2 of 3 rows have no answer token left at max_length 8 (first: f:11, f:21); "
-        "raise max_length or set data.too_long: drop or truncate_prompt"
+        "set data.too_long: truncate_prompt or drop, or raise data.max_length if the model has room"
     )
     assert not decoder(*rows, limit=8, too_long="drop").problems
     assert not decoder(*rows, limit=8, too_long="truncate_prompt").problems

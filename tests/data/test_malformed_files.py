@@ -230,7 +230,7 @@ CASES = [
         "prompt fills the row",
         "a.jsonl",
         lines({"prompt": "q", "completion": "a"}, {"prompt": "q" * 99, "completion": "a"}),
-        "train: 1 of 2 rows have no answer token left at max_length 20 (first: FILE:2); raise max_length or set",
+        "train: 1 of 2 rows have no answer token left at max_length 20 (first: FILE:2); set data.too_long",
         task="generation",
         settings={"max_length": 20},
     ),

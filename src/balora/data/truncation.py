@@ -81,7 +81,9 @@ def without_answer(places: Sequence[str], rows: int, limit: int, where: str, cut
         what = f"{len(places)} of {rows} rows have no token to learn with this tokenizer (first: {first})"
         return Problem(where, what, "take them out, or use the model's own tokenizer")
     what = f"{len(places)} of {rows} rows have no answer token left at max_length {limit} (first: {first})"
-    return Problem(where, what, "raise max_length or set data.too_long: drop or truncate_prompt")
+    return Problem(
+        where, what, "set data.too_long: truncate_prompt or drop, or raise data.max_length if the model has room"
+    )
 
 
 def too_long(places: Sequence[str], rows: int, limit: int, where: str) -> Problem:

@@ -224,3 +224,18 @@ def test_no_colour_off_a_terminal(balora, fake_run) -> None:
     outcome = balora("train", "recipe.yaml")
     assert "\x1b" not in outcome.err + outcome.out
     assert "\x1b" not in balora("--help").out
+
+
+def test_waiting_threads_give_way_unless_the_user_decides(balora, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "active")
+    balora("--version")
+    assert "GOMP_SPINCOUNT" not in os.environ
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    balora("--version")
+    assert os.environ["GOMP_SPINCOUNT"] == "1000"
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    balora("--version")
+    assert os.environ["GOMP_SPINCOUNT"] == "7"

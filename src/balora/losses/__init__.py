@@ -2,6 +2,8 @@
 
 from balora.losses.consistency import consistency_kl, consistency_mse, normalized_mse
 from balora.losses.diversity import covariance_diversity, focused_entropy, full_entropy
+from balora.losses.fused import FusedOptions, fused_generation_objective
+from balora.losses.gram import HeadGram, SpectralMemory
 from balora.losses.objective import (
     BatchPart,
     ClassificationObjective,
@@ -24,17 +26,21 @@ __all__ = [
     "TERMS",
     "BatchPart",
     "ClassificationObjective",
+    "FusedOptions",
     "GenerationObjective",
+    "HeadGram",
     "LossReport",
     "Objective",
     "ObjectiveSettings",
     "RegressionObjective",
+    "SpectralMemory",
     "classification_spectral_k",
     "consistency_kl",
     "consistency_mse",
     "covariance_diversity",
     "focused_entropy",
     "full_entropy",
+    "fused_generation_objective",
     "normalized_mse",
     "schedule_factor",
     "scheduled_weights",

@@ -1,0 +1,248 @@
+"""The objective without logits equals the explicit one, and never makes what it promises not to make."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from balora.losses import (
+    BatchPart,
+    FusedOptions,
+    GenerationObjective,
+    LossReport,
+    ObjectiveSettings,
+    fused_generation_objective,
+    gram,
+)
+from balora.losses.fused import chunk_rows
+
+ALL_ON = {"consistency": 0.3, "diversity": 0.2, "spectral": 0.1}
+WHOLE = BatchPart()
+SETTINGS = ObjectiveSettings(form="nlg", spectral_k=3, top_k=4)
+PAPER: dict[str, Any] = {"temperature": 2.0, "top_k": 4, "spectral_k": 3}
+
+
+def batch(
+    rows: int = 20, width: int = 8, vocabulary: int = 50, dtype: torch.dtype = torch.float64, seed: int = 0
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    student = torch.randn(rows, width, generator=generator, dtype=torch.float64)
+    teacher = student + 0.3 * torch.randn(rows, width, generator=generator, dtype=torch.float64)
+    head = torch.randn(vocabulary, width, generator=generator, dtype=torch.float64)
+    labels = torch.randint(0, vocabulary, (rows,), generator=generator)
+    labels[torch.rand(rows, generator=generator) < 0.3] = -100
+    return student.to(dtype), teacher.to(dtype), head.to(dtype), labels
+
+
+def explicit(
+    student: torch.Tensor,
+    teacher: torch.Tensor | None,
+    head: torch.Tensor,
+    labels: torch.Tensor,
+    *,
+    weights: dict[str, float],
+    bias: torch.Tensor | None = None,
+    scale: float = 1.0,
+    part: BatchPart = WHOLE,
+    config: ObjectiveSettings = SETTINGS,
+) -> LossReport:
+    def logits(hidden: torch.Tensor) -> torch.Tensor:
+        return ((hidden @ head.T) + (0 if bias is None else bias))[None] * scale
+
+    objective = GenerationObjective(config, shift=False)
+    return objective(
+        logits(student), None if teacher is None else logits(teacher), labels[None], weights=weights, part=part
+    )
+
+
+def with_gradient(function: Any, student: torch.Tensor) -> tuple[LossReport, torch.Tensor]:
+    leaf = student.clone().requires_grad_()
+    report = function(leaf)
+    return report, torch.autograd.grad(report.total, leaf)[0]
+
+
+def assert_same(one: LossReport, other: LossReport, tolerance: float) -> None:
+    for name in ("total", "task", "consistency", "diversity", "spectral"):
+        left, right = getattr(one, name), getattr(other, name)
+        torch.testing.assert_close(left.double(), right.double(), rtol=tolerance, atol=tolerance, msg=name)
+    assert one.valid_tokens == other.valid_tokens
+
+
+@pytest.mark.parametrize("weights", [ALL_ON, {}, *({term: 0.5} for term in ALL_ON)], ids=str)
+def test_value_and_gradient_equal_the_explicit_objective(weights: dict[str, float]) -> None:
+    student, teacher, head, labels = batch()
+    fast = with_gradient(
+        lambda leaf: fused_generation_objective(leaf, teacher, head, labels, weights=weights, **PAPER), student
+    )
+    slow = with_gradient(lambda leaf: explicit(leaf, teacher, head, labels, weights=weights), student)
+    assert_same(fast[0], slow[0], 1e-8)
+    torch.testing.assert_close(fast[1], slow[1], rtol=1e-8, atol=1e-10)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.integers(0, 12),
+    vocabulary=st.integers(2, 40),
+    chunk=st.sampled_from([1, 24 * 40 * 64, 1 << 29]),
+    seed=st.integers(0, 1000),
+)
+def test_any_shape_and_chunking_give_the_same(rows: int, vocabulary: int, chunk: int, seed: int) -> None:
+    student, teacher, head, labels = batch(rows, 5, vocabulary, seed=seed)
+    weights = {"consistency": 0.3, "diversity": 0.2}
+    options = FusedOptions(chunk_bytes=chunk)
+    fast = with_gradient(
+        lambda leaf: fused_generation_objective(leaf, teacher, head, labels, weights=weights, options=options, **PAPER),
+        student,
+    )
+    slow = with_gradient(lambda leaf: explicit(leaf, teacher, head, labels, weights=weights), student)
+    assert_same(fast[0], slow[0], 1e-8)
+    torch.testing.assert_close(fast[1], slow[1], rtol=1e-8, atol=1e-10)
+
+
+def test_many_chunks_equal_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("balora.losses.fused.ROW_MULTIPLE", 1)
+    student, teacher, head, labels = batch(rows=33)
+    reports = [
+        with_gradient(
+            lambda leaf, size=size: fused_generation_objective(
+                leaf, teacher, head, labels, weights=ALL_ON, options=FusedOptions(chunk_bytes=size), **PAPER
+            ),
+            student,
+        )
+        for size in (24 * 50 * 4, 1 << 29)
+    ]
+    assert_same(reports[0][0], reports[1][0], 1e-12)
+    torch.testing.assert_close(reports[0][1], reports[1][1])
+
+
+def test_bias_scale_and_accumulation(monkeypatch: pytest.MonkeyPatch) -> None:
+    student, teacher, head, labels = batch()
+    bias = torch.randn(50, dtype=torch.float64)
+    part = BatchPart(items=37, parts=3)
+    options = FusedOptions(head_bias=bias, logit_scale=0.25)
+    fast = with_gradient(
+        lambda leaf: fused_generation_objective(
+            leaf, teacher, head, labels, weights=ALL_ON, part=part, options=options, **PAPER
+        ),
+        student,
+    )
+    slow = with_gradient(
+        lambda leaf: explicit(leaf, teacher, head, labels, weights=ALL_ON, bias=bias, scale=0.25, part=part), student
+    )
+    assert_same(fast[0], slow[0], 1e-8)
+    torch.testing.assert_close(fast[1], slow[1], rtol=1e-8, atol=1e-10)
+
+
+def test_terms_can_see_other_rows_than_the_task() -> None:
+    student, teacher, head, labels = batch()
+    seen = torch.rand(20) < 0.5
+    weights = {"consistency": 0.3, "diversity": 0.2, "spectral": 0.1}
+    options = FusedOptions(term_mask=seen)
+    fast = fused_generation_objective(student, teacher, head, labels, weights=weights, options=options, **PAPER)
+    shown = torch.where(seen, 0, -100)
+    slow = explicit(student, teacher, head, shown, weights=weights)
+    task = explicit(student, teacher, head, labels, weights={}).task
+    torch.testing.assert_close(fast.task, task)
+    for term in ("consistency", "diversity", "spectral"):
+        torch.testing.assert_close(fast.term(term), slow.term(term), rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_low_precision_is_no_worse_than_explicit_low_precision(dtype: torch.dtype) -> None:
+    """Both are judged against float32 truth on the same rounded inputs."""
+    student, teacher, head, labels = batch(rows=64, width=32, vocabulary=200, dtype=dtype)
+
+    def truth(leaf: torch.Tensor) -> LossReport:
+        return explicit(leaf.float(), teacher.float(), head.float(), labels, weights=ALL_ON)
+
+    exact = with_gradient(truth, student.float())
+    fast = with_gradient(
+        lambda leaf: fused_generation_objective(leaf, teacher, head, labels, weights=ALL_ON, **PAPER), student
+    )
+    slow = with_gradient(lambda leaf: explicit(leaf, teacher, head, labels, weights=ALL_ON), student)
+    scale = exact[1].abs().max()
+    error, expected = ((found[1].float() - exact[1]).abs().max() / scale for found in (fast, slow))
+    assert error <= 1.1 * expected + 2e-3
+    for name in ("task", "consistency", "diversity", "spectral"):
+        true = exact[0].term(name)
+        assert abs(fast[0].term(name) - true) <= 1.5 * abs(slow[0].term(name) - true) + 2e-3 * abs(true)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Remembers the most elements of any tensor made inside the block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        for value in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(value, torch.Tensor):
+                self.elements = max(self.elements, value.numel())
+        return result
+
+
+def test_no_tensor_of_rows_times_vocabulary_is_ever_made() -> None:
+    rows, vocabulary, width = 640, 4000, 16
+    student, teacher, head, labels = batch(rows, width, vocabulary, torch.float32)
+    options = FusedOptions(chunk_bytes=24 * vocabulary * 64)
+    with LargestTensor() as watch:
+        leaf = student.clone().requires_grad_()
+        report = fused_generation_objective(leaf, teacher, head, labels, weights=ALL_ON, options=options, **PAPER)
+        report.total.backward()
+    assert watch.elements <= max(64 * vocabulary, rows * rows)
+    assert watch.elements < rows * vocabulary
+    with LargestTensor() as naive:
+        explicit(student, teacher, head, labels, weights=ALL_ON)
+    assert naive.elements >= int((labels != -100).sum()) * vocabulary, "the watch must see what it looks for"
+
+
+def test_the_chunk_s_memory_does_not_depend_on_the_rows() -> None:
+    sizes = [chunk_rows(rows, 151_936, 1 << 29) for rows in (1000, 10_000, 1_000_000)]
+    assert sizes == [128, 128, 128]
+    assert chunk_rows(5, 151_936, 1 << 29) == 5
+    assert chunk_rows(1000, 151_936, 1) == 64
+
+
+def test_all_masked_gives_zero_and_a_zero_gradient() -> None:
+    student, teacher, head, labels = batch()
+    report, gradient = with_gradient(
+        lambda leaf: fused_generation_objective(
+            leaf, teacher, head, torch.full_like(labels, -100), weights=ALL_ON, **PAPER
+        ),
+        student,
+    )
+    assert report.total == 0
+    assert not gradient.any()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": torch.zeros(3, dtype=torch.long)}, r"labels have shape \(3,\)"),
+        ({"teacher_hidden": None}, "no teacher states"),
+        ({"teacher_hidden": torch.zeros(2, 8)}, r"teacher_hidden has shape \(2, 8\)"),
+        ({"head_weight": torch.zeros(50, 9)}, r"expected \(M, d\) and \(V, d\)"),
+        ({"head_weight": torch.zeros(50, 8, requires_grad=True)}, "explicit objective for a trained head"),
+    ],
+    ids=["labels", "no teacher", "teacher", "head", "trained head"],
+)
+def test_what_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> None:
+    student, teacher, head, labels = batch(dtype=torch.float32)
+    inputs = {"student_hidden": student, "teacher_hidden": teacher, "head_weight": head, "labels": labels, **changes}
+    with pytest.raises(ValueError, match=message):
+        fused_generation_objective(**inputs, weights=ALL_ON)
+
+
+def test_the_spectral_term_above_the_dense_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gram, "DENSE_SIDE", 4)
+    student, teacher, head, labels = batch(rows=60, width=20)
+    fast = fused_generation_objective(student, teacher, head, labels, weights={"spectral": 1.0}, **PAPER)
+    slow = explicit(student, teacher, head, labels, weights={"spectral": 1.0})
+    torch.testing.assert_close(fast.spectral, slow.spectral, rtol=1e-5, atol=1e-7)

@@ -138,6 +138,18 @@ def test_bias_scale_and_accumulation(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.testing.assert_close(fast[1], slow[1], rtol=1e-8, atol=1e-10)
 
 
+def test_a_factor_on_the_total_reaches_the_gradient() -> None:
+    """Gradient scaling under float16, or a loss that is divided by the number of processes."""
+    student, teacher, head, labels = batch()
+    leaf = student.clone().requires_grad_()
+    report = fused_generation_objective(leaf, teacher, head, labels, weights=ALL_ON, **PAPER)
+    (tripled,) = torch.autograd.grad(3 * report.total, leaf)
+    _, single = with_gradient(
+        lambda again: fused_generation_objective(again, teacher, head, labels, weights=ALL_ON, **PAPER), student
+    )
+    torch.testing.assert_close(tripled, 3 * single)
+
+
 def test_terms_can_see_other_rows_than_the_task() -> None:
     student, teacher, head, labels = batch()
     seen = torch.rand(20) < 0.5
@@ -171,6 +183,20 @@ def test_low_precision_is_no_worse_than_explicit_low_precision(dtype: torch.dtyp
     for name in ("task", "consistency", "diversity", "spectral"):
         true = exact[0].term(name)
         assert abs(fast[0].term(name) - true) <= 1.5 * abs(slow[0].term(name) - true) + 2e-3 * abs(true)
+
+
+def test_float16_does_not_lose_the_gradient_of_a_mean_over_many_tokens() -> None:
+    student, teacher, head, labels = batch(rows=64, width=32, vocabulary=200, dtype=torch.float16)
+    part = BatchPart(items=1e6)
+    weights = {"consistency": 0.3, "diversity": 0.2}
+    loss_scale = 65536.0
+    leaf = student.clone().requires_grad_()
+    report = fused_generation_objective(leaf, teacher, head, labels, weights=weights, part=part, **PAPER)
+    (found,) = torch.autograd.grad(report.total * loss_scale, leaf)
+    truth = student.float().requires_grad_()
+    exact = explicit(truth, teacher.float(), head.float(), labels, weights=weights, part=part)
+    (expected,) = torch.autograd.grad(exact.total * loss_scale, truth)
+    assert (found.float() - expected).norm() < 0.01 * expected.norm()
 
 
 class LargestTensor(TorchDispatchMode):

@@ -69,9 +69,8 @@ def fused_generation_objective(
     """Equation (12) from the hidden states that enter a frozen language-model head.
 
     Args:
-        student_hidden: (M, d) with gradient, one row per token, in any float type; products run in that type, sums
-            and softmaxes in float32 (float64 for float64).
-        teacher_hidden: same shape, without gradient; may be None where the consistency weight is 0.
+        student_hidden: (M, d) with gradient; products run in its type, sums and softmaxes in float32 or wider.
+        teacher_hidden: same shape; may be None where the consistency weight is 0.
         head_weight: (V, d), frozen.
         labels: (M,), already shifted, −100 where nothing is to be learned.
         weights: mapping with the keys consistency, diversity, spectral; a missing key counts as 0.
@@ -89,60 +88,57 @@ def fused_generation_objective(
 
     Example:
         >>> hidden, head = torch.randn(6, 8, requires_grad=True), torch.randn(50, 8)
-        >>> report = fused_generation_objective(
-        ...     hidden, torch.randn(6, 8), head, torch.arange(6), weights={"consistency": 0.025}
-        ... )
+        >>> report = fused_generation_objective(hidden, hidden.detach(), head, torch.arange(6), weights={})
         >>> report.total.backward()
-        >>> hidden.grad.shape
-        torch.Size([6, 8])
 
-    Source: arXiv 2408.04556, equations 9-12; gradient in the forward pass as in the fused linear cross-entropies of
-    the field.
+    Source: arXiv 2408.04556, equations 9-12; gradient in the forward pass as in the field's fused cross-entropies.
     """
     check_inputs(student_hidden, teacher_hidden, head_weight, labels, weights)
     labelled = labels != IGNORED_LABEL
     seen = labelled if options.term_mask is None else options.term_mask
+    row_wise = (student_hidden, teacher_hidden, head_weight, labels), (labelled, seen)
+    total, task, consistency, diversity = _row_wise(*row_wise, weights, (temperature, top_k), part, options)
+    spectral = total.new_zeros(())
+    if weights.get("spectral", 0.0):
+        spectral = _spectral(student_hidden[seen], head_weight, spectral_k, options) / part.parts
+        total = total + weights["spectral"] * spectral
+    applied = {term: weights.get(term, 0.0) for term in TERMS}
+    return LossReport(total, task, consistency, diversity, spectral, int(labelled.sum()), applied)
+
+
+def _row_wise(
+    tensors: tuple[Tensor, Tensor | None, Tensor, Tensor],
+    masks: tuple[Tensor, Tensor],
+    weights: Weights,
+    paper: tuple[float, int],
+    part: BatchPart,
+    options: FusedOptions,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Their weighted total, task, consistency and diversity."""
+    hidden, teacher_hidden, head_weight, labels = tensors
+    labelled, seen = masks
     kept = labelled | seen
-    hidden = student_hidden[kept]
-    wide = torch.promote_types(hidden.dtype, torch.float32)
     items = labelled.sum().clamp_min(1) if part.items is None else part.items
-    term_items = (
-        (seen.sum().clamp_min(1) if options.term_mask is not None else items)
-        if part.term_items is None
-        else part.term_items
-    )
-    scales = RowScales(labelled[kept].to(wide) / items, seen[kept].to(wide) / term_items)
-    total, task, consistency, diversity = _RowWise.apply(  # type: ignore[no-untyped-call]
-        hidden,
+    term_items = part.term_items
+    if term_items is None:
+        term_items = items if options.term_mask is None else seen.sum().clamp_min(1)
+    wide = torch.promote_types(hidden.dtype, torch.float32)
+    sums: tuple[Tensor, Tensor, Tensor, Tensor] = _RowWise.apply(  # type: ignore[no-untyped-call]
+        hidden[kept],
         None if teacher_hidden is None else teacher_hidden[kept],
         head_weight,
         labels[kept],
-        scales,
+        RowScales(labelled[kept].to(wide) / items, seen[kept].to(wide) / term_items),
         {term: float(weights.get(term, 0.0)) for term in TERMS},
-        (temperature, top_k),
+        paper,
         options,
     )
-    spectral = total.new_zeros(())
-    spectral_weight = weights.get("spectral", 0.0)
-    if spectral_weight:
-        gram = options.head_gram or HeadGram.of(head_weight, options.head_bias)
-        rows = student_hidden[seen]
-        spectral = (
-            spectral_concentration_of_hidden(
-                rows, gram, k=spectral_k, center=options.center, memory=options.spectral_memory
-            )
-            / part.parts
-        )
-        total = total + spectral_weight * spectral
-    return LossReport(
-        total=total,
-        task=task,
-        consistency=consistency,
-        diversity=diversity,
-        spectral=spectral,
-        valid_tokens=int(labelled.sum()),
-        weights={term: weights.get(term, 0.0) for term in TERMS},
-    )
+    return sums
+
+
+def _spectral(rows: Tensor, head_weight: Tensor, k: float, options: FusedOptions) -> Tensor:
+    gram = options.head_gram or HeadGram.of(head_weight, options.head_bias)
+    return spectral_concentration_of_hidden(rows, gram, k=k, center=options.center, memory=options.spectral_memory)
 
 
 def check_inputs(
@@ -196,7 +192,11 @@ class _RowWise(torch.autograd.Function):
         options: FusedOptions,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         wide = scales.task.dtype
-        gradient = torch.zeros_like(hidden)
+        # Float16 has no room below 6e-8, where derivatives of a mean over many tokens live: the product sees them
+        # before the division, the result is kept wide until the loss scaler has had its say.
+        narrow = hidden.dtype == torch.float16
+        gradient = torch.zeros_like(hidden, dtype=wide if narrow else hidden.dtype)
+        unit = torch.maximum(scales.task.max(), scales.terms.max()) if narrow and hidden.numel() else 1.0
         sums = [torch.zeros((), dtype=wide, device=hidden.device) for _ in RowSums._fields]
         for rows in _chunks(hidden.shape[0], head_weight.shape[0], options.chunk_bytes):
             teacher = None
@@ -213,8 +213,10 @@ class _RowWise(torch.autograd.Function):
                 top_k=paper[1],
             )
             sums = [total + value for total, value in zip(sums, found, strict=True)]
-            gradient[rows] = by_logits.mul_(options.logit_scale).to(hidden.dtype) @ head_weight.to(hidden.dtype)
+            by_hidden = by_logits.mul_(options.logit_scale / unit).to(hidden.dtype) @ head_weight.to(hidden.dtype)
+            gradient[rows] = by_hidden.to(gradient.dtype) * unit
         ctx.save_for_backward(gradient)
+        ctx.hidden_dtype = hidden.dtype
         task, consistency, diversity = sums
         total = task + weights["consistency"] * consistency + weights["diversity"] * diversity
         ctx.mark_non_differentiable(task, consistency, diversity)
@@ -223,7 +225,8 @@ class _RowWise(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return (gradient * gradients[0].to(gradient.dtype), *[None] * 7)
+        scaled = gradient * gradients[0].to(gradient.dtype)
+        return (scaled.to(ctx.hidden_dtype), *[None] * 7)
 
 
 def _chunks(rows: int, vocabulary: int, chunk_bytes: int) -> Iterator[slice]:

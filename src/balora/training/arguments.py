@@ -38,7 +38,6 @@ BALORA_DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "save_total_limit": 2,
         "remove_unused_columns": False,
         "disable_tqdm": True,
-        "seed": 42,
     }
 )
 """What balora sets where the recipe is silent; everything else keeps transformers' default."""

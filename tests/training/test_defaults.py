@@ -16,8 +16,12 @@ def recipe(task: str, method: str = "pissa", **training: object) -> Recipe:
 
 @pytest.mark.parametrize(
     ("task", "method", "rate"),
-    [("classification", "pissa", 2e-4), ("regression", "lora", 2e-4), ("generation", "pissa", 2e-5)]
-    + [("classification", "full", 2e-5)],
+    [
+        ("classification", "pissa", 2e-4),
+        ("regression", "lora", 2e-4),
+        ("generation", "pissa", 2e-5),
+        ("classification", "full", 2e-5),
+    ],
 )
 def test_the_learning_rate_fits_the_task_and_the_method(task: str, method: str, rate: float) -> None:
     assert recipe(task, method).training["learning_rate"] == rate

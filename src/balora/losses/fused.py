@@ -46,6 +46,8 @@ class FusedOptions:
     """What is subtracted before the spectral term."""
     term_mask: Tensor | None = None
     """(M,), True where the regularizers see the row; None: where it has a label."""
+    spectral_groups: list[int] | None = None
+    """How many of the rows that the terms see fall into each spectral group, in order; None: one group."""
     chunk_bytes: int = DEFAULT_CHUNK_BYTES
     """Working memory of one chunk."""
 
@@ -100,7 +102,7 @@ def fused_generation_objective(
     total, task, consistency, diversity = _row_wise(*row_wise, weights, (temperature, top_k), part, options)
     spectral = total.new_zeros(())
     if weights.get("spectral", 0.0):
-        spectral = _spectral(student_hidden[seen], head_weight, spectral_k, options) / part.parts
+        spectral = part.share_of_groups(_spectral(student_hidden[seen], head_weight, spectral_k, options))
         total = total + weights["spectral"] * spectral
     applied = {term: weights.get(term, 0.0) for term in TERMS}
     return LossReport(total, task, consistency, diversity, spectral, int(labelled.sum()), applied)
@@ -136,9 +138,13 @@ def _row_wise(
     return sums
 
 
-def _spectral(rows: Tensor, head_weight: Tensor, k: float, options: FusedOptions) -> Tensor:
+def _spectral(rows: Tensor, head_weight: Tensor, k: float, options: FusedOptions) -> list[Tensor]:
+    """The term of each group."""
     gram = options.head_gram or HeadGram.of(head_weight, options.head_bias)
-    return spectral_concentration_of_hidden(rows, gram, k=k, center=options.center, memory=options.spectral_memory)
+    return [
+        spectral_concentration_of_hidden(group, gram, k=k, center=options.center, memory=options.spectral_memory)
+        for group in torch.split(rows, options.spectral_groups or [rows.shape[0]])
+    ]
 
 
 def check_inputs(
@@ -198,6 +204,7 @@ class _RowWise(torch.autograd.Function):
         gradient = torch.zeros_like(hidden, dtype=wide if narrow else hidden.dtype)
         unit = torch.maximum(scales.task.max(), scales.terms.max()) if narrow and hidden.numel() else 1.0
         sums = [torch.zeros((), dtype=wide, device=hidden.device) for _ in RowSums._fields]
+        head_weight = head_weight.to(hidden.dtype)
         for rows in _chunks(hidden.shape[0], head_weight.shape[0], options.chunk_bytes):
             teacher = None
             if weights["consistency"] and teacher_hidden is not None:
@@ -213,7 +220,7 @@ class _RowWise(torch.autograd.Function):
                 top_k=paper[1],
             )
             sums = [total + value for total, value in zip(sums, found, strict=True)]
-            by_hidden = by_logits.mul_(options.logit_scale / unit).to(hidden.dtype) @ head_weight.to(hidden.dtype)
+            by_hidden = by_logits.mul_(options.logit_scale / unit).to(hidden.dtype) @ head_weight
             gradient[rows] = by_hidden.to(gradient.dtype) * unit
         ctx.save_for_backward(gradient)
         ctx.hidden_dtype = hidden.dtype
@@ -236,7 +243,7 @@ def _chunks(rows: int, vocabulary: int, chunk_bytes: int) -> Iterator[slice]:
 
 
 def _logits(hidden: Tensor, head_weight: Tensor, options: FusedOptions, wide: torch.dtype) -> Tensor:
-    logits = (hidden @ head_weight.to(hidden.dtype).T).to(wide)
+    logits = (hidden @ head_weight.T).to(wide)
     if options.head_bias is not None:
         logits += options.head_bias.to(wide)
     return logits.mul_(options.logit_scale) if options.logit_scale != 1.0 else logits

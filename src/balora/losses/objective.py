@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -27,8 +28,9 @@ class BatchPart:
     """Which part of an accumulated batch a micro-batch is.
 
     Means over tokens or examples divide by `items` (and `term_items`) of the whole accumulated batch, so that
-    accumulated gradients equal those of one large batch. Terms of the batch as a whole (covariance, singular values)
-    cannot be split; each micro-batch contributes 1/`parts` of its own value.
+    accumulated gradients equal those of one large batch. The spectral term of generation is a mean over groups of
+    sequences. Other terms of the batch as a whole (covariance, the spectrum in classification) cannot be split; each
+    micro-batch contributes 1/`parts` of its own value.
     """
 
     items: Tensor | float | None = None
@@ -37,6 +39,13 @@ class BatchPart:
     """Tokens that the regularizers see in the whole batch; None: as `items`."""
     parts: int = 1
     """Micro-batches in the whole batch."""
+    groups: Tensor | float | None = None
+    """Spectral groups in the whole batch; None: `parts` times those of this micro-batch."""
+
+    def share_of_groups(self, values: list[Tensor]) -> Tensor:
+        """The sum of this part's spectral groups over all groups of the whole batch."""
+        total = len(values) * self.parts if self.groups is None else self.groups
+        return torch.stack(values).sum() / total
 
 
 WHOLE = BatchPart()
@@ -165,6 +174,7 @@ class GenerationObjective:
         self.settings = settings
         self.shift = shift
         self.label_smoothing = label_smoothing
+        self.spectral_k: float = 10 if settings.spectral_k is None else settings.spectral_k
 
     def __call__(
         self,
@@ -202,7 +212,9 @@ class GenerationObjective:
             task,
             consistency,
             diversity,
-            lambda: self._spectral(term_rows) / part.parts,
+            lambda: part.share_of_groups(
+                [self._spectral(group) for group in torch.split(term_rows, self.group_rows(seen))]
+            ),
             weights=weights,
             settings=self.settings,
             valid_tokens=rows.shape[0],
@@ -222,8 +234,18 @@ class GenerationObjective:
             return torch.ones_like(labels, dtype=torch.bool)
         return attention_mask.bool()
 
+    def group_rows(self, seen: Tensor) -> list[int]:
+        """How many of the rows that the terms see, (B, S), fall into each spectral group of sequences."""
+        per_sequence = seen.sum(dim=1)
+        groups = torch.split(per_sequence, self.settings.spectral_group_sequences or max(len(per_sequence), 1))
+        return torch.stack([group.sum() for group in groups]).tolist()
+
+    def groups_in(self, sequences: int) -> int:
+        """How many spectral groups a micro-batch of so many sequences has."""
+        return math.ceil(sequences / (self.settings.spectral_group_sequences or max(sequences, 1)))
+
     def _spectral(self, rows: Tensor) -> Tensor:
-        k, center = _set(self.settings.spectral_k), self.settings.center
+        k, center = self.spectral_k, self.settings.center
         if self.settings.formulation == "2024":
             alpha = self.settings.spectral_variance_weight
             return spectral_share_and_variance(rows, k=k, variance_weight=alpha, center=center)
@@ -249,10 +271,6 @@ def _needed(teacher_logits: Tensor | None) -> Tensor:
     if teacher_logits is None:
         raise ValueError("the consistency term has a weight but no teacher logits were given")
     return teacher_logits
-
-
-def _set(k: float | None) -> float:
-    return 10 if k is None else k
 
 
 def _assemble(

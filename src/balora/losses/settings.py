@@ -23,6 +23,7 @@ PAPER_DEFAULTS: dict[tuple[Form, Formulation], dict[str, Any]] = {
         "diversity_weight": 0.005,
         "spectral_weight": 0.005,
         "spectral_k": 10,
+        "spectral_group_sequences": 4,
         "consistency_schedule": "cosine",
         "diversity_schedule": "two_phase",
         "spectral_schedule": "two_phase",
@@ -89,6 +90,9 @@ class ObjectiveSettings(Settings):
     """How many singular values count as the top ones, the paper's k. A fraction below 1 is a share of
     min(rows, columns). Left out for classification: min(5, classes - 1), because the term is constant from
     k = classes on."""
+    spectral_group_sequences: int | None = Field(default=None, ge=1)
+    """Generation: the spectral term is computed over groups of this many sequences and averaged, so that it does not
+    depend on the micro-batch. The authors' runs had 4 per device. Null: one group per micro-batch."""
     spectral_variance_weight: float = Field(default=1e-4, ge=0)
     """α of the 2024 generation form: weight of the variance of the top singular values. The paper gives no value."""
     center: Literal["none", "batch", "batch_and_class"] = "none"

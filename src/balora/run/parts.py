@@ -131,6 +131,13 @@ def objective_notes(recipe: Recipe, inputs: Inputs, arguments: TrainingArguments
     )
 
 
+def loss_path_notes(trainer: BALoraTrainer) -> list[str]:
+    """Why the logits of whole batches are made, where they are."""
+    if not trainer.explicit_because:
+        return []
+    return [f"the logits of whole batches are made, which takes more memory: {trainer.explicit_because}"]
+
+
 def fresh_notes(recipe: Recipe, fresh: tuple[str, ...]) -> list[str]:
     """What follows from parameters that the checkpoint does not hold."""
     if not fresh:

@@ -26,6 +26,7 @@ from balora.run.description import begin_record, describe_as_card
 from balora.run.parts import (
     Inputs,
     load_and_adapt,
+    loss_path_notes,
     make_trainer,
     objective_notes,
     read_inputs,
@@ -81,8 +82,9 @@ def train(
     transformers.set_seed(arguments.seed)
     inputs = read_inputs(recipe)
     prepared = load_and_adapt(recipe, inputs)
-    notes = [*recipe_notes(recipe), *inputs.notes, *prepared.notes, *objective_notes(recipe, inputs, arguments)]
     trainer = make_trainer(recipe, inputs, prepared.model, arguments)
+    notes = [*recipe_notes(recipe), *inputs.notes, *prepared.notes, *objective_notes(recipe, inputs, arguments)]
+    notes += loss_path_notes(trainer)
     record = begin_record(recipe, inputs, trainer, notes=notes)
     console = Console(stderr=True) if show_progress else None
     if console is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Literal, Self
+
+from pydantic import Field
 
 from balora.losses.settings import ObjectiveSettings
 from balora.teacher.settings import TeacherSettings
@@ -18,6 +20,12 @@ class BALoraConfig(ObjectiveSettings, TeacherSettings):
     >>> BALoraConfig.nlg(spectral_weight=0.0).diversity_weight
     0.005
     """
+
+    loss_path: Literal["auto", "explicit"] = "auto"
+    """Generation: `auto` works on the states before the head and never makes the logits of a batch, where the model
+    allows it; `explicit` always makes them. Both give the same numbers up to rounding."""
+    loss_chunk_mib: int = Field(default=512, ge=1)
+    """Working memory, in MiB, that the loss may use at a time on the path without logits; at least 64 rows fit."""
 
     @classmethod
     def nlu(cls, **changes: Any) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sized
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,9 @@ class Start:
     collate: Callable[[list[Any]], dict[str, Any]]
     model_inputs: Callable[[dict[str, Any], Tensor], dict[str, Any]]
     """Batch without labels, and labels -> what the forward gets."""
+    headless: Callable[[], AbstractContextManager[None]]
+    """Inside this block the model gives the states before its head, where logits would be too large; or it does
+    nothing."""
     batch_size: int
     """Examples per forward where nothing is trained."""
     epochs: float
@@ -131,9 +135,10 @@ def check_first_examples(start: Start, teacher: Teacher) -> None:
     batch = {key: value.to(device) for key, value in batch.items() if key != ROW}
     labels: Tensor = batch.pop("labels")
     inputs = start.model_inputs(batch, labels)
-    with torch.no_grad(), evaluation_mode(start.model):
-        student: Tensor = start.model(**inputs).logits
-    reference = teacher.logits(start.model, inputs)
+    with start.headless():
+        with torch.no_grad(), evaluation_mode(start.model):
+            student: Tensor = start.model(**inputs).logits
+        reference = teacher.logits(start.model, inputs)
     mask = inputs.get("attention_mask")
     if mask is not None and student.dim() == 3 and mask.shape == student.shape[:2]:
         # What padding computes is nobody's business and differs between kernels.

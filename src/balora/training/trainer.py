@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sized
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from balora.task import IGNORED_LABEL, Task
 from balora.teacher import Teacher
 from balora.training.callbacks import DivergenceGuard
 from balora.training.config import BALoraConfig
+from balora.training.fused_path import FusedPath, fused_path_for
 from balora.training.notes import BaloraWarning, notes_on_objective
 from balora.training.rows import ROW, RowKeepingCollator, with_row_numbers
 from balora.training.start import Start, start_teacher
@@ -42,8 +44,12 @@ class BALoraTrainer(Trainer):
     encoder-decoder) are told apart by the model.
 
     Accumulation: task, consistency and generation diversity are means over tokens (examples) of the whole accumulated
-    batch, so k micro-batches give the gradient of one large batch. Covariance and spectral terms see one micro-batch
-    at a time and are averaged over the k.
+    batch, so k micro-batches give the gradient of one large batch. The spectral term of generation is a mean over
+    groups of sequences. In classification covariance and spectral terms see one micro-batch at a time and are averaged
+    over the k.
+
+    Memory: generation works on the states before the head and never makes the logits of a batch, unless logits are
+    asked for (`predict`, `compute_metrics`) or `explicit_because` says why it cannot.
 
     Log lines carry `task_loss`, each term raw and as `weighted_<term>`, `valid_tokens` and `teacher_seconds` beside
     the usual keys.
@@ -72,6 +78,8 @@ class BALoraTrainer(Trainer):
         # The loss is normalised over the accumulated batch here; the Trainer must not divide again.
         self.model_accepts_loss_kwargs = True
         self.loss_is_scaled_for_ga = True
+        self.fused, self.explicit_because = self._fused_path(base)
+        self._loss_only = False
         self.add_callback(DivergenceGuard(self.terms))
         self._part = BatchPart()
         self._started = False
@@ -99,14 +107,16 @@ class BALoraTrainer(Trainer):
         batch = dict(inputs)
         rows, labels = batch.pop(ROW, None), batch.pop("labels")
         batch = self.model_inputs(batch, labels)
+        fused = None if return_outputs and not self._loss_only else self.fused
         weights = scheduled_weights(self.config, self.state.global_step, self.state.max_steps) if model.training else {}
         teacher_logits = None
-        if weights.get("consistency") and self.teacher is not None:
-            with self.teacher_watch:
-                teacher_logits = self.teacher.logits(model, batch, rows)
-        outputs = model(**batch)
+        with nullcontext() if fused is None else fused.without_head():
+            if weights.get("consistency") and self.teacher is not None:
+                with self.teacher_watch:
+                    teacher_logits = self.teacher.logits(model, batch, rows)
+            outputs = model(**batch)
         part = self._part if model.training else BatchPart()
-        report = self.objective(
+        report = (self.objective if fused is None else fused.report)(
             outputs.logits,
             teacher_logits,
             labels,
@@ -127,6 +137,16 @@ class BALoraTrainer(Trainer):
             batch["decoder_input_ids"] = base.prepare_decoder_input_ids_from_labels(labels=labels)
         return batch
 
+    def prediction_step(
+        self, model: nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None
+    ) -> Any:
+        """As in `Trainer`; where only the loss is asked for, the logits are not made."""
+        self._loss_only = prediction_loss_only
+        try:
+            return super().prediction_step(model, inputs, prediction_loss_only, ignore_keys)
+        finally:
+            self._loss_only = False
+
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> tuple[list[Any], Any]:
         """Fetch the micro-batches of one optimiser step and count what the means divide by."""
         batches, items = super().get_batch_samples(*args, **kwargs)
@@ -146,21 +166,31 @@ class BALoraTrainer(Trainer):
 
     def _count(self, batches: list[dict[str, Any]]) -> BatchPart:
         """Items of the whole accumulated batch, over all processes where the Trainer averages over them."""
-        items, term_items = 0, 0
+        items, term_items, groups = 0, 0, 0
         for batch in batches:
             labels = batch["labels"]
             if isinstance(self.objective, GenerationObjective):
+                groups += self.objective.groups_in(len(labels))
                 items += int((self.objective.targets(labels) != IGNORED_LABEL).sum())
                 term_items += int(self.objective.regularized_mask(labels, batch.get("attention_mask")).sum())
             else:
                 items += int((labels != IGNORED_LABEL).sum())
                 term_items = items
-        counts = torch.tensor([items, term_items], dtype=torch.float64, device=self.args.device)
+        counts = torch.tensor([items, term_items, groups], dtype=torch.float64, device=self.args.device)
         if self.args.average_tokens_across_devices and self.args.world_size > 1:
             # Gradients are averaged over processes afterwards, so each divides by its share of the global count.
             counts = self.accelerator.reduce(counts, reduction="mean")
         counts = counts.clamp_min(1.0)
-        return BatchPart(items=counts[0], term_items=counts[1], parts=len(batches))
+        return BatchPart(items=counts[0], term_items=counts[1], parts=len(batches), groups=counts[2])
+
+    def _fused_path(self, base: PreTrainedModel) -> tuple[FusedPath | None, str]:
+        cannot = ""
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            cannot = "its weights may be spread over devices"
+        elif self.args.torch_compile:
+            cannot = "torch_compile traces the model with its head"
+        autocast = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.accelerator.mixed_precision)
+        return fused_path_for(base, self.config, self.objective, compute_dtype=autocast, cannot=cannot)
 
     def _start(self) -> Start:
         args = self.args
@@ -176,6 +206,7 @@ class BALoraTrainer(Trainer):
             examples=self.train_dataset,
             collate=self.data_collator,
             model_inputs=self.model_inputs,
+            headless=nullcontext if self.fused is None else self.fused.without_head,
             batch_size=args.per_device_eval_batch_size,
             epochs=epochs,
         )

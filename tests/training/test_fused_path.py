@@ -1,0 +1,219 @@
+"""The trainer without logits: the same run as with them, on every head, and no logits anywhere."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from balora.adapters import AdapterConfig
+from balora.losses import GenerationObjective
+from balora.training import BALoraConfig, BALoraTrainer, prepare_model
+from balora.training.fused_path import fused_path_for
+from balora.training.trainer import base_model
+from tests.support import rows, tiny
+
+STRONG = {"consistency_weight": 0.3, "diversity_weight": 0.2, "spectral_weight": 0.1}
+CONSTANT = dict.fromkeys(["consistency_schedule", "diversity_schedule", "spectral_schedule"], "constant")
+
+
+def trainer(
+    folder: Path,
+    model: Any,
+    *,
+    encoder_decoder: bool = False,
+    config: Any = None,
+    adapter: Any = None,
+    data: Any = None,
+    **changes: Any,
+) -> Any:
+    data = data or (rows.translated_rows() if encoder_decoder else rows.language_rows())
+    return BALoraTrainer(
+        model=prepare_model(model, adapter or AdapterConfig(method="pissa", r=4)),
+        args=rows.arguments(folder, learning_rate=2e-3, **changes),
+        config=BALoraConfig.nlg(**{**STRONG, **CONSTANT, "spectral_k": 3, **(config or {})}),
+        train_dataset=data,
+        eval_dataset=data,
+        data_collator=rows.collator("generation", encoder_decoder=encoder_decoder),
+    )
+
+
+def losses(run: BALoraTrainer) -> torch.Tensor:
+    names = ("loss", "task_loss", "consistency", "diversity", "spectral", "grad_norm")
+    return torch.tensor([[log[name] for name in names] for log in run.state.log_history if "loss" in log])
+
+
+def losses_after(run: BALoraTrainer) -> torch.Tensor:
+    run.train()
+    return losses(run)
+
+
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [
+        ("llama", {}),
+        ("llama", {"tie_word_embeddings": True}),
+        ("gpt2", {}),
+        ("t5", {"tie_word_embeddings": True}),
+        ("phi", {}),
+        ("cohere", {"logit_scale": 0.3}),
+    ],
+    ids=["llama", "tied", "gpt2", "t5-scaled-states", "phi-head-bias", "cohere-logit-scale"],
+)
+def test_fifty_steps_without_logits_follow_fifty_with_them(family: str, changes: Any, tmp_path: Path) -> None:
+    curves = []
+    for path in ("auto", "explicit"):
+        model = tiny.build(family, "seq2seq_lm" if family == "t5" else "causal_lm", **changes)
+        run = trainer(tmp_path / path, model, encoder_decoder=family == "t5", config={"loss_path": path}, max_steps=50)
+        assert (run.fused is None) == (path == "explicit")
+        run.train()
+        curves.append(losses(run))
+    assert curves[0].shape == (50, 6)
+    torch.testing.assert_close(curves[0], curves[1], rtol=2e-3, atol=2e-4)
+
+
+@pytest.mark.parametrize("tokens", ["response", "response_unshifted", "all"])
+def test_the_terms_see_the_same_tokens_on_both_paths(tokens: str, tmp_path: Path) -> None:
+    settings = {"regularized_tokens": tokens}
+    runs = [
+        trainer(tmp_path, tiny.build("llama"), config={"loss_path": path, **settings}, max_steps=3)
+        for path in ("auto", "explicit")
+    ]
+    for run in runs:
+        run.train()
+    torch.testing.assert_close(losses(runs[0]), losses(runs[1]), rtol=1e-3, atol=1e-5)
+
+
+class LargestTensor(TorchDispatchMode):
+    """Remembers the most elements of any tensor made inside the block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        for value in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(value, torch.Tensor):
+                self.elements = max(self.elements, value.numel())
+        return result
+
+
+def test_training_and_evaluation_never_make_the_logits(tmp_path: Path) -> None:
+    vocabulary = 8000
+    largest = {}
+    for path in ("auto", "explicit"):
+        run = trainer(
+            tmp_path / path,
+            tiny.build("llama", vocab_size=vocabulary, tie_word_embeddings=False),
+            config={"loss_path": path, "loss_chunk_mib": 1},
+            data=rows.language_rows(48),
+            max_steps=1,
+            per_device_train_batch_size=48,
+            per_device_eval_batch_size=48,
+        )
+        with LargestTensor() as watch:
+            run.train()
+            run.evaluate()
+        largest[path] = watch.elements
+    assert largest["auto"] <= 64 * vocabulary
+    assert largest["explicit"] > 3 * 64 * vocabulary, "the watch must see what it looks for"
+
+
+def test_whoever_asks_for_logits_gets_logits(tmp_path: Path) -> None:
+    run = trainer(tmp_path, tiny.build("llama"))
+    assert run.fused is not None
+    predicted = run.predict(run.eval_dataset)
+    assert predicted.predictions.shape[-1] == tiny.VOCABULARY_SIZE
+    seen = []
+    run.compute_metrics = lambda prediction: seen.append(prediction.predictions.shape) or {}
+    with_logits = run.evaluate()["eval_loss"]
+    assert seen[0][-1] == tiny.VOCABULARY_SIZE
+    run.compute_metrics = None
+    assert run.evaluate()["eval_loss"] == pytest.approx(with_logits, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("family", "changes", "config", "reason"),
+    [
+        ("gemma2", {"final_logit_softcapping": 30.0}, {}, "soft-capped"),
+        ("llama", {}, {"formulation": "2024"}, "2024"),
+        ("llama", {}, {"consistency_schedule": "teacher_confidence"}, "teacher_confidence"),
+    ],
+)
+def test_what_needs_logits_takes_the_explicit_path_and_says_why(
+    family: str, changes: Any, config: Any, reason: str, tmp_path: Path
+) -> None:
+    run = trainer(tmp_path, tiny.build(family, **changes), config=config, max_steps=2)
+    assert run.fused is None
+    assert reason in run.explicit_because
+    run.train()
+
+
+def test_a_head_that_is_not_a_plain_product_is_found_out(tmp_path: Path) -> None:
+    model = tiny.build("llama")
+    model.lm_head.register_forward_hook(lambda _module, _inputs, output: output.tanh())
+    run = trainer(tmp_path, model)
+    assert run.fused is None
+    assert "differ by" in run.explicit_because
+
+
+def test_a_trained_head_and_label_smoothing_take_the_explicit_path(tmp_path: Path) -> None:
+    adapter = AdapterConfig(r=4, modules_to_save=["lm_head"])
+    assert "head" in trainer(tmp_path, tiny.build("llama"), adapter=adapter).explicit_because
+    assert "smoothing" in trainer(tmp_path, tiny.build("llama"), label_smoothing_factor=0.1).explicit_because
+    assert trainer(tmp_path, tiny.build("llama"), config={"loss_path": "explicit"}).explicit_because == ""
+
+
+def test_a_head_that_others_patched_keeps_their_patch() -> None:
+    """As accelerate does to modules that it moves between devices."""
+    model = prepare_model(tiny.build("llama"), AdapterConfig(r=4))
+    config = BALoraConfig.nlg()
+    path, _ = fused_path_for(base_model(model), config, GenerationObjective(config, shift=True))
+    assert path is not None
+    original = path.head.forward
+
+    def patched(states: torch.Tensor) -> torch.Tensor:
+        return original(states)
+
+    vars(path.head)["forward"] = patched
+    with path.without_head():
+        assert path.head(torch.ones(2, tiny.HIDDEN_SIZE)).shape == (2, tiny.HIDDEN_SIZE)
+    assert path.head.forward is patched
+
+
+def test_bfloat16_autocast_is_as_close_to_float32_as_explicit_logits_are(tmp_path: Path) -> None:
+    truth, *low = (
+        losses_after(trainer(tmp_path, tiny.build("llama"), config={"loss_path": path}, bf16=bf16, max_steps=4))
+        for path, bf16 in (("explicit", False), ("auto", True), ("explicit", True))
+    )
+    fused, explicit = ((found - truth).abs().amax(dim=0) for found in low)
+    assert (fused <= 1.5 * explicit + 2e-3 * truth.abs().amax(dim=0)).all()
+
+
+def test_micro_batches_of_whole_groups_have_the_spectral_term_of_the_large_batch(tmp_path: Path) -> None:
+    found = []
+    for path, accumulated in itertools.product(("auto", "explicit"), (1, 2, 4)):
+        run = trainer(
+            tmp_path,
+            tiny.build("llama"),
+            config={"loss_path": path, "spectral_group_sequences": 2},
+            per_device_train_batch_size=8 // accumulated,
+            gradient_accumulation_steps=accumulated,
+            max_steps=3,
+        )
+        found.append(losses_after(run))
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0], rtol=1e-3, atol=1e-5)
+    ungrouped = trainer(
+        tmp_path,
+        tiny.build("llama"),
+        config={"spectral_group_sequences": None},
+        per_device_train_batch_size=8,
+        max_steps=3,
+    )
+    assert (losses_after(ungrouped)[:, 4] - found[0][:, 4]).abs().max() > 1e-3

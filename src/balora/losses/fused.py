@@ -42,6 +42,8 @@ class FusedOptions:
     """WᵀW of this head; computed on the spot where it is not given."""
     spectral_memory: SpectralMemory | None = None
     """The spectral term's warm start between steps."""
+    teacher_mask: Tensor | None = None
+    """(M,), True where the teacher has answered; `teacher_hidden` then holds only these rows. None: everywhere."""
     center: Center = "none"
     """What is subtracted before the spectral term."""
     term_mask: Tensor | None = None
@@ -95,7 +97,7 @@ def fused_generation_objective(
 
     Source: arXiv 2408.04556, equations 9-12; gradient in the forward pass as in the field's fused cross-entropies.
     """
-    check_inputs(student_hidden, teacher_hidden, head_weight, labels, weights)
+    check_inputs(student_hidden, teacher_hidden, head_weight, labels, weights, options.teacher_mask)
     labelled = labels != IGNORED_LABEL
     seen = labelled if options.term_mask is None else options.term_mask
     row_wise = (student_hidden, teacher_hidden, head_weight, labels), (labelled, seen)
@@ -125,17 +127,27 @@ def _row_wise(
     if term_items is None:
         term_items = items if options.term_mask is None else seen.sum().clamp_min(1)
     wide = torch.promote_types(hidden.dtype, torch.float32)
-    sums: tuple[Tensor, Tensor, Tensor, Tensor] = _RowWise.apply(  # type: ignore[no-untyped-call]
-        hidden[kept],
-        None if teacher_hidden is None else teacher_hidden[kept],
-        head_weight,
-        labels[kept],
-        RowScales(labelled[kept].to(wide) / items, seen[kept].to(wide) / term_items),
-        {term: float(weights.get(term, 0.0)) for term in TERMS},
-        paper,
-        options,
-    )
-    return sums
+    answered = options.teacher_mask
+    found = []
+    for rows, weight in [(kept, True)] if answered is None else [(kept & answered, True), (kept & ~answered, False)]:
+        applied = {term: float(weights.get(term, 0.0)) for term in TERMS}
+        applied["consistency"] *= weight / part.teacher_fraction
+        found.append(
+            _RowWise.apply(  # type: ignore[no-untyped-call]
+                hidden[rows],
+                None
+                if teacher_hidden is None or not weight
+                else teacher_hidden[kept if answered is None else kept[answered]],
+                head_weight,
+                labels[rows],
+                RowScales(labelled[rows].to(wide) / items, seen[rows].to(wide) / term_items),
+                applied,
+                paper,
+                options,
+            )
+        )
+    total, task, consistency, diversity = (torch.stack(values).sum(dim=0) for values in zip(*found, strict=True))
+    return total, task, consistency / part.teacher_fraction, diversity
 
 
 def _spectral(rows: Tensor, head_weight: Tensor, k: float, options: FusedOptions) -> list[Tensor]:
@@ -148,7 +160,12 @@ def _spectral(rows: Tensor, head_weight: Tensor, k: float, options: FusedOptions
 
 
 def check_inputs(
-    student_hidden: Tensor, teacher_hidden: Tensor | None, head_weight: Tensor, labels: Tensor, weights: Weights
+    student_hidden: Tensor,
+    teacher_hidden: Tensor | None,
+    head_weight: Tensor,
+    labels: Tensor,
+    weights: Weights,
+    teacher_mask: Tensor | None = None,
 ) -> None:
     """Refuse shapes that do not fit before anything is computed.
 
@@ -164,10 +181,10 @@ def check_inputs(
         raise ValueError(f"labels have shape {tuple(labels.shape)}; expected {tuple(student_hidden.shape[:1])}")
     if weights.get("consistency", 0.0) and teacher_hidden is None:
         raise ValueError("the consistency term has a weight but no teacher states were given")
-    if teacher_hidden is not None and teacher_hidden.shape != student_hidden.shape:
-        raise ValueError(
-            f"teacher_hidden has shape {tuple(teacher_hidden.shape)}; expected {tuple(student_hidden.shape)}"
-        )
+    answers = student_hidden.shape[0] if teacher_mask is None else int(teacher_mask.sum())
+    if teacher_hidden is not None and teacher_hidden.shape != (answers, student_hidden.shape[1]):
+        expected = (answers, student_hidden.shape[1])
+        raise ValueError(f"teacher_hidden has shape {tuple(teacher_hidden.shape)}; expected {expected}")
     if head_weight.requires_grad:
         raise ValueError("the head requires a gradient; use the explicit objective for a trained head")
 

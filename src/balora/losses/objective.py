@@ -41,6 +41,10 @@ class BatchPart:
     """Micro-batches in the whole batch."""
     groups: Tensor | float | None = None
     """Spectral groups in the whole batch; None: `parts` times those of this micro-batch."""
+    teacher_sequences: Tensor | None = None
+    """Indices of the sequences that the teacher has answered, in the order of its answers; None: all."""
+    teacher_fraction: float = 1.0
+    """How likely a sequence was to be among them; their consistency is divided by it."""
 
     def share_of_groups(self, values: list[Tensor]) -> Tensor:
         """The sum of this part's spectral groups over all groups of the whole batch."""
@@ -196,13 +200,16 @@ class GenerationObjective:
         term_items = part.items if part.term_items is None else part.term_items
 
         def consistency() -> tuple[Tensor, Tensor]:
+            chosen = part.teacher_sequences
+            student, asked = (student_logits, seen) if chosen is None else (student_logits[chosen], seen[chosen])
             teacher = _needed(teacher_logits)
-            if teacher.shape != student_logits.shape:
-                raise ValueError(
-                    f"teacher logits have shape {tuple(teacher.shape)}; student {tuple(student_logits.shape)}"
-                )
-            teacher_rows = valid_rows(teacher.detach(), seen)
-            return mean_over(kl_rows(term_rows, teacher_rows, self.settings.temperature), term_items), teacher_rows
+            if teacher.shape != student.shape:
+                raise ValueError(f"teacher logits have shape {tuple(teacher.shape)}; student {tuple(student.shape)}")
+            teacher_rows = valid_rows(teacher.detach(), asked)
+            student_rows = term_rows if chosen is None else valid_rows(student, asked)
+            items = seen.sum().clamp_min(1) if term_items is None else term_items
+            values = kl_rows(student_rows, teacher_rows, self.settings.temperature)
+            return values.sum() / items / part.teacher_fraction, teacher_rows
 
         def diversity() -> Tensor:
             top_k = term_rows.shape[-1] if self.settings.formulation == "2024" else self.settings.top_k

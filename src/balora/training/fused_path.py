@@ -65,7 +65,10 @@ class FusedPath:
         part: BatchPart,
         attention_mask: Tensor | None,
     ) -> LossReport:
-        """The loss of a micro-batch from its states, (B, S, d), and its labels, (B, S)."""
+        """The loss of a micro-batch from its states, (B, S, d), and its labels, (B, S).
+
+        With `part.teacher_sequences` the teacher's states are those of these sequences only.
+        """
         targets = self.objective.targets(labels)
         seen = self.objective.regularized_mask(labels, attention_mask)
         kept = (targets != IGNORED_LABEL) | seen
@@ -73,11 +76,16 @@ class FusedPath:
         if spectral and self._gram is None:
             self._gram = HeadGram.of(self.head.weight, self.head.bias)
         dtype = self.compute_dtype or student_states.dtype
+        chosen, answered, asked = part.teacher_sequences, None, kept
+        if chosen is not None:
+            answered = torch.zeros_like(kept).index_fill_(0, chosen, value=True)[kept]
+            asked = kept[chosen]
         options = FusedOptions(
             head_bias=self.head.bias,
             head_gram=self._gram,
             spectral_memory=self._memory,
             spectral_groups=self.objective.group_rows(seen) if spectral else None,
+            teacher_mask=answered,
             center=self.config.center,
             term_mask=seen[kept],
             chunk_bytes=self.config.loss_chunk_mib << 20,
@@ -85,7 +93,7 @@ class FusedPath:
         with torch.autocast(labels.device.type, enabled=False):
             return fused_generation_objective(
                 student_states[kept].to(dtype),
-                None if teacher_states is None else teacher_states[kept].to(dtype),
+                None if teacher_states is None else teacher_states[asked].to(dtype),
                 self.head.weight,
                 targets[kept],
                 weights=weights,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sized
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from balora.losses import (
     scheduled_weights,
 )
 from balora.task import IGNORED_LABEL, Task
-from balora.teacher import Teacher
+from balora.teacher import Teacher, draw_sequences
 from balora.training.callbacks import DivergenceGuard
 from balora.training.config import BALoraConfig
 from balora.training.fused_path import FusedPath, fused_path_for
@@ -81,7 +82,7 @@ class BALoraTrainer(Trainer):
         self.fused, self.explicit_because = self._fused_path(base)
         self._loss_only = False
         self.add_callback(DivergenceGuard(self.terms))
-        self._part = BatchPart()
+        self._part, self._micro_batch = BatchPart(), 0
         self._started = False
         self._warn_about_settings(base)
 
@@ -109,13 +110,14 @@ class BALoraTrainer(Trainer):
         batch = self.model_inputs(batch, labels)
         fused = None if return_outputs and not self._loss_only else self.fused
         weights = scheduled_weights(self.config, self.state.global_step, self.state.max_steps) if model.training else {}
+        part = self._next_part(weights, len(labels)) if model.training else BatchPart()
         teacher_logits = None
         with nullcontext() if fused is None else fused.without_head():
             if weights.get("consistency") and self.teacher is not None:
-                with self.teacher_watch:
-                    teacher_logits = self.teacher.logits(model, batch, rows)
+                teacher_logits = self._ask_teacher(model, batch, rows, part.teacher_sequences)
             outputs = model(**batch)
-        part = self._part if model.training else BatchPart()
+        if weights.get("consistency") and teacher_logits is None and part.teacher_sequences is not None:
+            teacher_logits = outputs.logits.detach()[:0]
         report = (self.objective if fused is None else fused.report)(
             outputs.logits,
             teacher_logits,
@@ -127,6 +129,31 @@ class BALoraTrainer(Trainer):
         if model.training:
             self.terms.add(report, parts=part.parts)
         return (report.total, outputs) if return_outputs else report.total
+
+    def _next_part(self, weights: dict[str, float], sequences: int) -> BatchPart:
+        """This micro-batch's part of the accumulated batch, with the sequences that the teacher is asked about."""
+        self._micro_batch += 1
+        fraction = self.config.teacher_fraction
+        if fraction == "schedule":
+            fraction = weights["consistency"] / (self.config.consistency_weight or 1.0)
+        if self.task != "generation" or fraction >= 1 or not weights["consistency"]:
+            return self._part
+        seed = (self.args.seed, self.state.global_step, self._micro_batch, self.args.process_index)
+        chosen = draw_sequences(sequences, fraction, seed=seed).to(self.args.device)
+        return replace(self._part, teacher_sequences=chosen, teacher_fraction=fraction)
+
+    def _ask_teacher(
+        self, model: nn.Module, batch: dict[str, Any], rows: Tensor | None, chosen: Tensor | None
+    ) -> Tensor | None:
+        assert self.teacher is not None
+        if chosen is not None:
+            sequences = len(next(value for value in batch.values() if isinstance(value, Tensor)))
+            batch = {name: _of_sequences(value, chosen, sequences) for name, value in batch.items()}
+            rows = None if rows is None else rows[chosen]
+            if len(chosen) == 0:
+                return None
+        with self.teacher_watch:
+            return self.teacher.logits(model, batch, rows)
 
     def model_inputs(self, batch: dict[str, Any], labels: Tensor) -> dict[str, Any]:
         """What the model's forward gets: no labels, so that it computes no loss of its own, and no cache."""
@@ -151,7 +178,7 @@ class BALoraTrainer(Trainer):
         """Fetch the micro-batches of one optimiser step and count what the means divide by."""
         batches, items = super().get_batch_samples(*args, **kwargs)
         if batches:
-            self._part = self._count(batches)
+            self._part, self._micro_batch = self._count(batches), 0
         return batches, items
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -249,6 +276,12 @@ class BALoraTrainer(Trainer):
             load_trainable_state(self.model, Path(self.state.best_model_checkpoint))
         else:
             super()._load_best_model()
+
+
+def _of_sequences(value: Any, chosen: Tensor, sequences: int) -> Any:
+    """The chosen sequences of one input; what is not per sequence stays."""
+    per_sequence = isinstance(value, Tensor) and value.dim() > 0 and len(value) == sequences
+    return value[chosen] if per_sequence else value
 
 
 def base_model(model: nn.Module) -> PreTrainedModel:

@@ -13,7 +13,7 @@ from balora.losses import (
     spectral_share_and_variance,
     spectral_share_is_constant,
 )
-from balora.losses.spectral import resolve_spectral_k, top_singular_values
+from balora.losses.spectral import Center, resolve_spectral_k, top_singular_values
 
 
 def with_spectrum(values: list[float], rows: int = 6, columns: int = 9) -> torch.Tensor:
@@ -137,3 +137,13 @@ def test_low_precision_is_worked_in_float32(dtype: torch.dtype) -> None:
     z = with_spectrum([5.0, 3.0, 1.0, 0.5]).to(dtype)
     truth = spectral_concentration(z.double(), k=2)
     assert abs(spectral_concentration(z, k=2) - truth) < 1e-6
+
+
+@pytest.mark.parametrize("center", ["none", "batch", "batch_and_class"])
+@pytest.mark.parametrize(("rows", "classes"), [(8, 2), (8, 3), (8, 5), (3, 6), (2, 4), (1, 4)])
+def test_the_term_is_called_constant_exactly_where_it_has_no_gradient(rows: int, classes: int, center: Center) -> None:
+    torch.manual_seed(rows * classes)
+    logits = torch.randn(rows, classes, dtype=torch.float64, requires_grad=True)
+    for k in range(1, min(rows, classes) + 1):
+        (gradient,) = torch.autograd.grad(spectral_share(logits, k=k, center=center), logits)
+        assert spectral_share_is_constant(k, rows, classes, center) == bool(gradient.abs().max() < 1e-9)

@@ -14,7 +14,7 @@ from balora.adapters import AdapterConfig
 from balora.losses import GenerationObjective
 from balora.training import BALoraConfig, BALoraTrainer, prepare_model
 from balora.training.fused_path import fused_path_for
-from balora.training.trainer import base_model
+from balora.training.model_kind import base_model
 from tests.support import rows, tiny
 
 STRONG = {"consistency_weight": 0.3, "diversity_weight": 0.2, "spectral_weight": 0.1}

@@ -14,7 +14,7 @@ from balora.adapters import AdapterConfig, attach_adapter
 from balora.errors import DivergedError, ModelError, SelfCheckError
 from balora.losses import TERMS, focused_entropy
 from balora.training import BALoraConfig, BALoraTrainer, BaloraWarning, prepare_model
-from balora.training.trainer import task_of
+from balora.training.model_kind import task_of
 from tests.support import rows, tiny
 
 EVERY_TERM = {"consistency_weight": 0.3, "diversity_weight": 0.2, "spectral_weight": 0.1}

@@ -1,6 +1,6 @@
 """Examples in, token ids and labels out: sources, columns, formats, labels, prompts, masking, batches."""
 
-from balora.data.collate import Collator, make_collator
+from balora.data.collate import Collator, make_collator, positions
 from balora.data.encode import encode
 from balora.data.encoded import EncodedData
 from balora.data.examples import (
@@ -39,6 +39,7 @@ __all__ = [
     "encode",
     "load_text_data",
     "make_collator",
+    "positions",
     "preset_named",
     "preset_names",
     "preview",

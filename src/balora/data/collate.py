@@ -27,13 +27,15 @@ class Collator:
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         """The batch: input_ids and attention_mask (rows, length), and what else the rows hold: labels, row (rows,).
 
+        Rows that bring an attention_mask keep it; `label` is read as `labels`.
         Labels are (rows,) for classification (int64) and regression (float32), (rows, length) for generation. They are
         absent when the rows have none.
         """
         import torch
 
         ids = [row["input_ids"] for row in rows]
-        attended = [[1] * len(row) for row in ids]
+        masked = all("attention_mask" in row for row in rows)
+        attended = [row["attention_mask"] if masked else [1] * len(row["input_ids"]) for row in rows]
         batch = {
             "input_ids": self._padded(ids, self.pad_id, self.side),
             # By length, never by id: padding may be the end token, which is a real token elsewhere.
@@ -43,8 +45,9 @@ class Collator:
             batch["row"] = torch.tensor([row["row"] for row in rows], dtype=torch.int64)
         if all("token_type_ids" in row for row in rows):
             batch["token_type_ids"] = self._padded([row["token_type_ids"] for row in rows], 0, self.side)
-        if all("labels" in row for row in rows):
-            batch["labels"] = self._labels([row["labels"] for row in rows])
+        for name in ("labels", "label"):
+            if "labels" not in batch and all(name in row for row in rows):
+                batch["labels"] = self._labels([row[name] for row in rows])
         if self.task == "generation" and self.side == "left" and not self.encoder_decoder:
             batch["position_ids"] = positions(batch["attention_mask"])
         return batch

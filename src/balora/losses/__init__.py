@@ -16,6 +16,7 @@ from balora.losses.report import LossReport
 from balora.losses.schedule import TERMS, schedule_factor, scheduled_weights
 from balora.losses.settings import ObjectiveSettings
 from balora.losses.spectral import (
+    centered_shape,
     spectral_concentration,
     spectral_share,
     spectral_share_and_variance,
@@ -34,6 +35,7 @@ __all__ = [
     "ObjectiveSettings",
     "RegressionObjective",
     "SpectralMemory",
+    "centered_shape",
     "classification_spectral_k",
     "consistency_kl",
     "consistency_mse",

@@ -13,7 +13,9 @@ def kl_rows(student_rows: Tensor, teacher_rows: Tensor, temperature: float) -> T
     # log_softmax on both sides: softmax().log() turns to -inf from a logit gap of 90 on.
     student_log = torch.log_softmax(student_rows / temperature, dim=-1)
     teacher_log = torch.log_softmax(teacher_rows / temperature, dim=-1)
-    return temperature**2 * (teacher_log.exp() * (teacher_log - student_log)).sum(dim=-1)
+    share = teacher_log.exp()
+    # A token ruled out by -inf on both sides contributes nothing, not NaN.
+    return temperature**2 * torch.where(share > 0, share * (teacher_log - student_log), 0.0).sum(dim=-1)
 
 
 def consistency_kl(

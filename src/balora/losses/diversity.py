@@ -43,7 +43,8 @@ def top_entropy_rows(rows: Tensor, top_k: int) -> Tensor:
     """Σ p'·log p' over the `top_k` largest logits of each row, (M, V) -> (M,), in nats, between −log K and 0."""
     largest = rows.topk(min(top_k, rows.shape[-1]), dim=-1, sorted=False).values
     log_probability = torch.log_softmax(largest, dim=-1)
-    return (log_probability.exp() * log_probability).sum(dim=-1)
+    share = log_probability.exp()
+    return (share * log_probability.masked_fill(share == 0, 0.0)).sum(dim=-1)
 
 
 def focused_entropy(logits: Tensor, *, top_k: int, mask: Tensor | None = None) -> Tensor:

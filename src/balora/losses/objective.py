@@ -16,7 +16,7 @@ from balora.losses.reduction import mean_over, paired_rows, valid_rows
 from balora.losses.report import LossReport
 from balora.losses.schedule import TERMS, teacher_confidence_factor
 from balora.losses.settings import ObjectiveSettings
-from balora.losses.spectral import spectral_concentration, spectral_share, spectral_share_and_variance
+from balora.losses.spectral import centered_shape, spectral_concentration, spectral_share, spectral_share_and_variance
 from balora.task import IGNORED_LABEL
 
 Weights = Mapping[str, float]
@@ -147,10 +147,10 @@ class RegressionObjective:
         part: BatchPart = WHOLE,
         attention_mask: Tensor | None = None,
     ) -> LossReport:
-        """See `Objective`; student_logits (N, 1), labels (N,) as floats."""
+        """See `Objective`; student_logits (N, 1) or (N, D), labels (N,) or (N, D) as floats; every row counts."""
         del attention_mask
         rows = valid_rows(student_logits)
-        error = (rows.squeeze(-1) - labels.to(rows.dtype)).square()
+        error = squared_error_rows(rows, labels.to(rows.dtype).view_as(rows))
 
         def consistency() -> tuple[Tensor, Tensor]:
             student, teacher = paired_rows(student_logits, _needed(teacher_logits), None)
@@ -270,8 +270,12 @@ def next_token_labels(labels: Tensor) -> Tensor:
 
 
 def classification_spectral_k(settings: ObjectiveSettings, classes: int) -> float:
-    """The k of equation (7): as set, else min(5, classes − 1), because from k = classes on the term is constant."""
-    return max(1, min(5, classes - 1)) if settings.spectral_k is None else settings.spectral_k
+    """The k of equation (7): as set, else min(5, classes − 1), because from k = classes on the term is constant.
+
+    Centring over the classes takes one more away.
+    """
+    _, usable = centered_shape(classes, classes, settings.center)
+    return max(1, min(5, usable - 1)) if settings.spectral_k is None else settings.spectral_k
 
 
 def _needed(teacher_logits: Tensor | None) -> Tensor:

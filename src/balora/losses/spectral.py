@@ -73,8 +73,8 @@ def spectral_share(logits: Tensor, *, k: float, mask: Tensor | None = None, cent
 
     Returns:
         Scalar between −1 and 0, invariant to the scale of Z. With k >= min(N, D) the share is 1 whatever Z is: the
-        value is exactly −1 and the gradient exactly 0 (every GLUE task at the paper's k = 5). Otherwise no rows or
-        Z = 0 give 0.
+        value is exactly −1 and the gradient exactly 0 (every GLUE task at the paper's k = 5). Centring takes one row
+        (and one class) away from N (and D). Otherwise no rows or Z = 0 give 0.
 
     Raises:
         ValueError: on a mask that does not fit.
@@ -89,16 +89,28 @@ def spectral_share(logits: Tensor, *, k: float, mask: Tensor | None = None, cent
     count, columns = rows.shape
     if count == 0:
         return rows.sum() * 0.0
-    if spectral_share_is_constant(k, count, columns):
+    if min(centered_shape(count, columns, center)) < 1:
+        return rows.sum() * 0.0
+    if spectral_share_is_constant(k, count, columns, center):
         return rows.sum() * 0.0 - 1.0
     values = top_singular_values(rows, min(count, columns))
     total = values.sum().clamp_min(torch.finfo(rows.dtype).tiny)
     return -values[: resolve_spectral_k(k, count, columns)].sum() / total
 
 
-def spectral_share_is_constant(k: float, rows: int, columns: int) -> bool:
-    """Whether (7) is −1 for every matrix of this shape: k reaches min(rows, columns)."""
-    return resolve_spectral_k(k, rows, columns) >= min(rows, columns)
+def centered_shape(rows: int, columns: int, center: Center) -> tuple[int, int]:
+    """How many dimensions centring leaves to rows and columns.
+
+    >>> centered_shape(8, 3, "batch_and_class")
+    (7, 2)
+    """
+    return rows - (center != "none"), columns - (center == "batch_and_class")
+
+
+def spectral_share_is_constant(k: float, rows: int, columns: int, center: Center = "none") -> bool:
+    """Whether (7) is the same for every matrix of this shape: k reaches the smaller side that centring leaves."""
+    smaller = min(centered_shape(rows, columns, center))
+    return smaller < 1 or resolve_spectral_k(k, rows, columns) >= smaller
 
 
 def spectral_concentration(logits: Tensor, *, k: float, mask: Tensor | None = None, center: Center = "none") -> Tensor:

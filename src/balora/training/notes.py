@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from balora.losses import classification_spectral_k, spectral_share_is_constant
+from balora.losses import centered_shape, classification_spectral_k, spectral_share_is_constant
 from balora.task import Task
 from balora.training.config import BALoraConfig
 
@@ -28,10 +28,15 @@ def notes_on_objective(config: BALoraConfig, task: Task, *, classes: int, rows_p
         )
     if task == "classification":
         k = classification_spectral_k(config, classes)
-        if config.spectral_weight > 0 and spectral_share_is_constant(k, rows_per_batch, classes):
+        if config.spectral_weight > 0 and spectral_share_is_constant(k, rows_per_batch, classes, config.center):
+            largest = min(centered_shape(rows_per_batch, classes, config.center)) - 1
+            centred = "" if config.center == "none" else f" after center: {config.center}"
+            way_out = (
+                f"set spectral_k to {largest} or spectral_weight to 0" if largest > 0 else "set spectral_weight to 0"
+            )
             notes.append(
-                f"spectral_k {k:g} reaches min({rows_per_batch} rows, {classes} classes): the spectral term is "
-                f"constant and has no gradient; set spectral_k to {max(1, classes - 1)} or spectral_weight to 0"
+                f"spectral_k {k:g} reaches min({rows_per_batch} rows, {classes} classes){centred}: the spectral term "
+                f"is constant and has no gradient; {way_out}"
             )
         if config.diversity_weight > 0 and rows_per_batch < 2:
             notes.append("one row per batch has no covariance: the diversity term is 0; use larger batches")

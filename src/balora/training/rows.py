@@ -21,16 +21,24 @@ class RowKeepingCollator:
     def __call__(self, examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """The batch, with `row` as an int64 tensor where the examples have it."""
         batch = dict(self.collate([{key: value for key, value in row.items() if key != ROW} for row in examples]))
-        if all(ROW in example for example in examples):
-            batch[ROW] = torch.tensor([int(example[ROW]) for example in examples])
+        if all(isinstance(example.get(ROW), int) for example in examples):
+            batch[ROW] = torch.tensor([example[ROW] for example in examples])
         return batch
 
 
 def with_row_numbers(dataset: Any) -> Any:
-    """The dataset with a `row` column where it is a `datasets.Dataset` that lacks one."""
-    if isinstance(dataset, datasets.Dataset) and ROW not in dataset.column_names:
-        return dataset.add_column(ROW, list(range(len(dataset))))
-    return dataset
+    """A `datasets.Dataset` whose `row` column counts its rows as they lie now; anything else as it is.
+
+    A column of that name that says something else, as after a shuffle or a filter, is replaced.
+    """
+    if not isinstance(dataset, datasets.Dataset):
+        return dataset
+    counted = list(range(len(dataset)))
+    if ROW in dataset.column_names:
+        if list(dataset[ROW]) == counted:
+            return dataset
+        dataset = dataset.remove_columns(ROW)
+    return dataset.add_column(ROW, counted)
 
 
 def has_row_numbers(dataset: Any) -> bool:

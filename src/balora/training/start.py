@@ -119,6 +119,19 @@ def check_teacher_settings(start: Start) -> None:
         raise ModelError.at("regularizers.teacher_head", what, "use a sized dataset, or teacher_head: initial")
 
 
+def labels_of(batch: dict[str, Any]) -> Tensor:
+    """Take the labels out of a batch.
+
+    Raises:
+        ModelError: there are none.
+    """
+    if "labels" not in batch:
+        what = f"its batches hold no labels (found {', '.join(batch) or 'nothing'})"
+        raise ModelError.at("train_dataset", what, "add a column labels, or pass a data_collator that makes them")
+    labels: Tensor = batch.pop("labels")
+    return labels
+
+
 def check_first_examples(start: Start, teacher: Teacher) -> None:
     """Compare student and teacher on the first examples.
 
@@ -131,9 +144,10 @@ def check_first_examples(start: Start, teacher: Teacher) -> None:
         return
     device = next(start.model.parameters()).device
     examples: Any = start.examples
-    batch = start.collate([examples[index] for index in range(min(CHECKED_ROWS, len(examples)))])
-    batch = {key: value.to(device) for key, value in batch.items() if key != ROW}
-    labels: Tensor = batch.pop("labels")
+    batch = dict(start.collate([examples[index] for index in range(min(CHECKED_ROWS, len(examples)))]))
+    batch = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in batch.items()}
+    batch.pop(ROW, None)
+    labels = labels_of(batch)
     inputs = start.model_inputs(batch, labels)
     with start.headless():
         with torch.no_grad(), evaluation_mode(start.model):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor
 
 from balora.losses import TERMS, LossReport
@@ -65,6 +66,28 @@ class TermLog:
             if name != "task":
                 means[f"weighted_{name}"] = window.weighted[name] / window.steps
         return means, window.valid_tokens
+
+
+class TokenMean:
+    """A mean over tokens that comes batch by batch."""
+
+    def __init__(self) -> None:
+        self._sum: Tensor | None = None
+        self._tokens = 0
+
+    def add(self, mean: Tensor, tokens: int) -> None:
+        """Count a batch by its mean over `tokens` tokens."""
+        value = mean.detach() * tokens
+        self._sum = value if self._sum is None else self._sum + value
+        self._tokens += tokens
+
+    def over_all(self, accelerator: Accelerator) -> float:
+        """The mean over all tokens of all processes; NaN without any."""
+        if self._sum is None:
+            return float("nan")
+        both = torch.stack([self._sum.float(), torch.full_like(self._sum, self._tokens, dtype=torch.float32)])
+        total, tokens = accelerator.reduce(both, reduction="sum").tolist()
+        return total / tokens if tokens else float("nan")
 
 
 def _accumulate(sums: dict[str, Tensor], name: str, value: Tensor) -> None:

@@ -9,32 +9,35 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import datasets
 import torch
-from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
-from transformers import PreTrainedModel, Trainer
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
+from transformers.trainer_utils import EvalLoopOutput
 
 from balora.adapters import load_trainable_state, save_trainable_state
 from balora.artefacts.layout import CHECKPOINT_PREFIX
+from balora.data import positions
 from balora.errors import ModelError
-from balora.losses import (
-    BatchPart,
-    ClassificationObjective,
-    GenerationObjective,
-    Objective,
-    RegressionObjective,
-    scheduled_weights,
-)
+from balora.losses import BatchPart, GenerationObjective, scheduled_weights
 from balora.task import IGNORED_LABEL, Task
 from balora.teacher import Teacher, draw_sequences
 from balora.training.callbacks import DivergenceGuard
 from balora.training.config import BALoraConfig
 from balora.training.fused_path import FusedPath, fused_path_for
+from balora.training.model_kind import (
+    base_model,
+    default_collator,
+    has_adapter,
+    is_decoder_only,
+    objective_for,
+    task_of,
+)
 from balora.training.notes import BaloraWarning, notes_on_objective
 from balora.training.rows import ROW, RowKeepingCollator, with_row_numbers
-from balora.training.start import Start, start_teacher
+from balora.training.start import Start, labels_of, start_teacher
 from balora.training.stopwatch import Stopwatch
-from balora.training.terms import TermLog, as_one_tensor
+from balora.training.terms import TermLog, TokenMean, as_one_tensor
 
 
 class BALoraTrainer(Trainer):
@@ -51,6 +54,8 @@ class BALoraTrainer(Trainer):
 
     Memory: generation works on the states before the head and never makes the logits of a batch, unless logits are
     asked for (`predict`, `compute_metrics`) or `explicit_because` says why it cannot.
+
+    Left out, `data_collator` pads `input_ids` and labels on the side of `processing_class`.
 
     Log lines carry `task_loss`, each term raw and as `weighted_<term>`, `valid_tokens` and `teacher_seconds` beside
     the usual keys.
@@ -73,8 +78,12 @@ class BALoraTrainer(Trainer):
         self.adapted = has_adapter(self.model)
         self.teacher: Teacher | None = None
         self.terms = TermLog()
+        self.evaluated = TokenMean()
         self.teacher_watch = Stopwatch(self.args.device)
-        self._carry_row_numbers()
+        given: Any = kwargs.get("data_collator", args[2] if len(args) > 2 else None)
+        default = default_collator(self.processing_class, base.config, self.task, self.encoder_decoder)
+        self.train_dataset = with_row_numbers(vars(self)["train_dataset"])
+        self.data_collator = RowKeepingCollator(default if given is None else given)
         self.label_names = ["labels"]
         # The loss is normalised over the accumulated batch here; the Trainer must not divide again.
         self.model_accepts_loss_kwargs = True
@@ -83,6 +92,9 @@ class BALoraTrainer(Trainer):
         self._loss_only = False
         self.add_callback(DivergenceGuard(self.terms))
         self._part, self._micro_batch = BatchPart(), 0
+        tokenizer = self.processing_class
+        left = isinstance(tokenizer, PreTrainedTokenizerBase) and tokenizer.padding_side == "left"
+        self._counts_positions = left and is_decoder_only(base)
         self._started = False
         self._warn_about_settings(base)
 
@@ -106,7 +118,7 @@ class BALoraTrainer(Trainer):
         """
         del num_items_in_batch
         batch = dict(inputs)
-        rows, labels = batch.pop(ROW, None), batch.pop("labels")
+        rows, labels = batch.pop(ROW, None), labels_of(batch)
         batch = self.model_inputs(batch, labels)
         fused = None if return_outputs and not self._loss_only else self.fused
         weights = scheduled_weights(self.config, self.state.global_step, self.state.max_steps) if model.training else {}
@@ -128,6 +140,8 @@ class BALoraTrainer(Trainer):
         )
         if model.training:
             self.terms.add(report, parts=part.parts)
+        else:
+            self.evaluated.add(report.task, report.valid_tokens)
         return (report.total, outputs) if return_outputs else report.total
 
     def _next_part(self, weights: dict[str, float], sequences: int) -> BatchPart:
@@ -162,7 +176,16 @@ class BALoraTrainer(Trainer):
         if self.encoder_decoder and "decoder_input_ids" not in batch:
             base = base_model(self.model)
             batch["decoder_input_ids"] = base.prepare_decoder_input_ids_from_labels(labels=labels)
-        return batch
+        return self._with_positions(batch)
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> EvalLoopOutput:
+        """As in `Trainer`, but the loss of a language model is the mean over tokens, not over batches."""
+        self.evaluated = TokenMean()
+        output = super().evaluation_loop(*args, **kwargs)
+        prefix = kwargs.get("metric_key_prefix", "eval")
+        if self.task == "generation" and output.metrics and f"{prefix}_loss" in output.metrics:
+            output.metrics[f"{prefix}_loss"] = self.evaluated.over_all(self.accelerator)
+        return output
 
     def prediction_step(
         self, model: nn.Module, inputs: dict[str, Any], prediction_loss_only: bool, ignore_keys: list[str] | None = None
@@ -185,6 +208,9 @@ class BALoraTrainer(Trainer):
         """Add the terms to a training log line."""
         if "loss" in logs:
             means, valid_tokens = self.terms.take_window()
+            if self.args.world_size > 1:
+                counted = torch.tensor(valid_tokens, device=self.args.device)
+                valid_tokens = int(self.accelerator.reduce(counted, reduction="sum"))
             if means:
                 averaged = self.accelerator.reduce(as_one_tensor(means), reduction="mean")
                 logs |= dict(zip(means, averaged.tolist(), strict=True))
@@ -193,17 +219,21 @@ class BALoraTrainer(Trainer):
 
     def _count(self, batches: list[dict[str, Any]]) -> BatchPart:
         """Items of the whole accumulated batch, over all processes where the Trainer averages over them."""
-        items, term_items, groups = 0, 0, 0
+        # Summed where the batches are, so that nothing waits for the device; MPS has no float64.
+        precise = torch.float32 if self.args.device.type == "mps" else torch.float64
+        counts = torch.zeros(3, dtype=precise, device=self.args.device)
         for batch in batches:
-            labels = batch["labels"]
+            labels = labels_of(dict(batch))
+            groups = 0
             if isinstance(self.objective, GenerationObjective):
-                groups += self.objective.groups_in(len(labels))
-                items += int((self.objective.targets(labels) != IGNORED_LABEL).sum())
-                term_items += int(self.objective.regularized_mask(labels, batch.get("attention_mask")).sum())
+                groups = self.objective.groups_in(len(labels))
+                items = (self.objective.targets(labels) != IGNORED_LABEL).sum()
+                term_items = self.objective.regularized_mask(labels, batch.get("attention_mask")).sum()
+            elif self.task == "regression":
+                items = term_items = torch.tensor(len(labels))
             else:
-                items += int((labels != IGNORED_LABEL).sum())
-                term_items = items
-        counts = torch.tensor([items, term_items, groups], dtype=torch.float64, device=self.args.device)
+                items = term_items = (labels != IGNORED_LABEL).sum()
+            counts += torch.stack([items, term_items, torch.full_like(items, groups)]).to(counts)
         if self.args.average_tokens_across_devices and self.args.world_size > 1:
             # Gradients are averaged over processes afterwards, so each divides by its share of the global count.
             counts = self.accelerator.reduce(counts, reduction="mean")
@@ -219,29 +249,36 @@ class BALoraTrainer(Trainer):
         autocast = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.accelerator.mixed_precision)
         return fused_path_for(base, self.config, self.objective, compute_dtype=autocast, cannot=cannot)
 
+    def _with_positions(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """A decoder padded on the left counts positions from the first real token, whatever head it carries."""
+        if not self._counts_positions or "position_ids" in batch or "attention_mask" not in batch:
+            return batch
+        return {**batch, "position_ids": positions(batch["attention_mask"])}
+
     def _start(self) -> Start:
         args = self.args
         epochs = float(args.num_train_epochs)
         if args.max_steps > 0 and isinstance(self.train_dataset, Sized):
             rows = args.max_steps * args.train_batch_size * args.gradient_accumulation_steps * args.world_size
             epochs = rows / max(len(self.train_dataset), 1)
+        examples: Any = self.train_dataset
+        collate: Any = self.data_collator
+        if isinstance(examples, datasets.Dataset):
+            examples = self._remove_unused_columns(examples, description="training")
+        else:
+            collate = self._get_collator_with_removed_columns(collate, description="training")
         return Start(
             model=self.model,
             config=self.config,
             task=self.task,
             adapted=self.adapted,
-            examples=self.train_dataset,
-            collate=self.data_collator,
+            examples=examples,
+            collate=lambda rows: self._with_positions(collate(rows)),
             model_inputs=self.model_inputs,
             headless=nullcontext if self.fused is None else self.fused.without_head,
             batch_size=args.per_device_eval_batch_size,
             epochs=epochs,
         )
-
-    def _carry_row_numbers(self) -> None:
-        dataset, collate = vars(self)["train_dataset"], vars(self)["data_collator"]
-        self.train_dataset = with_row_numbers(dataset)
-        self.data_collator = RowKeepingCollator(collate)
 
     def _warn_about_settings(self, base: PreTrainedModel) -> None:
         notes = notes_on_objective(
@@ -282,56 +319,3 @@ def _of_sequences(value: Any, chosen: Tensor, sequences: int) -> Any:
     """The chosen sequences of one input; what is not per sequence stays."""
     per_sequence = isinstance(value, Tensor) and value.dim() > 0 and len(value) == sequences
     return value[chosen] if per_sequence else value
-
-
-def base_model(model: nn.Module) -> PreTrainedModel:
-    """The transformers model inside, whatever wraps it.
-
-    Raises:
-        ModelError: when there is none.
-    """
-    for module in model.modules():
-        if isinstance(module, PreTrainedModel):
-            return module
-    raise ModelError.at("model", f"{type(model).__name__} holds no transformers model", "pass one, adapted or not")
-
-
-def has_adapter(model: nn.Module) -> bool:
-    """Whether there are PEFT layers that can be turned off."""
-    return any(isinstance(module, BaseTunerLayer) for module in model.modules())
-
-
-def task_of(base: PreTrainedModel) -> Task:
-    """What a transformers model is for, by its class and its configuration.
-
-    Raises:
-        ModelError: when the class has no head that the objective knows, or labels are not exclusive.
-    """
-    name = type(base).__name__
-    if name.endswith("ForSequenceClassification"):
-        if base.config.problem_type == "multi_label_classification":
-            fix = "the paper's terms need exclusive classes; set problem_type to single_label_classification"
-            raise ModelError.at("model", "problem_type is multi_label_classification", fix)
-        regression = base.config.num_labels == 1 or base.config.problem_type == "regression"
-        return "regression" if regression else "classification"
-    if base.can_generate() or name.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
-        return "generation"
-    fix = "use a model with a sequence-classification or language-model head"
-    raise ModelError.at("model", f"{name} has no head that balora knows", fix)
-
-
-def objective_for(base: PreTrainedModel, task: Task, config: BALoraConfig, label_smoothing: float) -> Objective:
-    """The objective of a task.
-
-    Raises:
-        ModelError: when the regularizers are of the other form.
-    """
-    form = "nlg" if task == "generation" else "nlu"
-    if config.form != form:
-        fix = f"use BALoraConfig.{form}()"
-        raise ModelError.at("config", f"regularizers of form {config.form} do not fit {task}", fix)
-    if task == "regression":
-        return RegressionObjective(config)
-    if task == "classification":
-        return ClassificationObjective(config, base.config.num_labels, label_smoothing=label_smoothing)
-    return GenerationObjective(config, shift=not base.config.is_encoder_decoder, label_smoothing=label_smoothing)

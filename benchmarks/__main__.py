@@ -1,0 +1,36 @@
+"""`python -m benchmarks [loss|step|init|flops ...] [--device cuda]`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from benchmarks import flops, init, loss, step
+from benchmarks.measure import Result, write_results
+
+
+def main() -> None:
+    """Run the benchmarks named, or all."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What BA-LoRA costs on this machine.")
+    parser.add_argument("names", nargs="*", help="loss, step, init, flops; all of them where left out")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each variant is timed (default 5)")
+    parser.add_argument("--shapes", nargs="*", default=[], help="0.5B, 7B, 8B; those that fit where left out")
+    parser.add_argument("--json", type=Path, help="also write everything to this file")
+    given = parser.parse_args()
+    known = {"loss": loss.run, "step": step.run, "init": init.run, "flops": flops.run}
+    unknown = sorted(set(given.names) - set(known))
+    if unknown:
+        parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(known)}")
+    results: list[Result] = []
+    for name in given.names or known:
+        results += known[name](given.device, rounds=given.rounds, shapes=tuple(given.shapes))
+    machine = torch.cuda.get_device_name() if given.device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    print(f"# {machine}, torch {torch.__version__}\n")
+    write_results(results, json_path=given.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -24,6 +24,9 @@ class BALoraConfig(ObjectiveSettings, TeacherSettings):
     loss_path: Literal["auto", "explicit"] = "auto"
     """Generation: `auto` works on the states before the head and never makes the logits of a batch, where the model
     allows it; `explicit` always makes them. Both give the same numbers up to rounding."""
+    padding_free: bool | Literal["auto"] = "auto"
+    """Decoder-only generation: run student and teacher on the real tokens only, all sequences of a micro-batch in one
+    row. `auto`: where flash attention is used; with other attention `true` pays for few or short sequences only."""
     loss_chunk_mib: int = Field(default=512, ge=1)
     """Working memory, in MiB, that the loss may use at a time on the path without logits; at least 64 rows fit."""
 

@@ -34,6 +34,7 @@ from balora.training.model_kind import (
     task_of,
 )
 from balora.training.notes import BaloraWarning, notes_on_objective
+from balora.training.padding_free import PackedBatch, takes_packed_rows
 from balora.training.rows import ROW, RowKeepingCollator, with_row_numbers
 from balora.training.start import Start, labels_of, start_teacher
 from balora.training.stopwatch import Stopwatch
@@ -95,6 +96,11 @@ class BALoraTrainer(Trainer):
         tokenizer = self.processing_class
         left = isinstance(tokenizer, PreTrainedTokenizerBase) and tokenizer.padding_side == "left"
         self._counts_positions = left and is_decoder_only(base)
+        self.packs, self.padded_because = takes_packed_rows(
+            base,
+            setting=self.config.padding_free,
+            decoder_only=self.task == "generation" and is_decoder_only(base),
+        )
         self._started = False
         self._warn_about_settings(base)
 
@@ -123,15 +129,18 @@ class BALoraTrainer(Trainer):
         fused = None if return_outputs and not self._loss_only else self.fused
         weights = scheduled_weights(self.config, self.state.global_step, self.state.max_steps) if model.training else {}
         part = self._next_part(weights, len(labels)) if model.training else BatchPart()
+        packs = self.packs and not (return_outputs and not self._loss_only)
+        packed = PackedBatch.of(batch) if packs else None
         teacher_logits = None
         with nullcontext() if fused is None else fused.without_head():
             if weights.get("consistency") and self.teacher is not None:
-                teacher_logits = self._ask_teacher(model, batch, rows, part.teacher_sequences)
-            outputs = model(**batch)
+                teacher_logits = self._ask_teacher(model, batch, rows, part.teacher_sequences, packs=packs)
+            outputs = model(**(batch if packed is None else packed.inputs))
+        student_logits = outputs.logits if packed is None else packed.padded(outputs.logits)
         if weights.get("consistency") and teacher_logits is None and part.teacher_sequences is not None:
-            teacher_logits = outputs.logits.detach()[:0]
+            teacher_logits = student_logits.detach()[:0]
         report = (self.objective if fused is None else fused.report)(
-            outputs.logits,
+            student_logits,
             teacher_logits,
             labels,
             weights=weights,
@@ -157,7 +166,7 @@ class BALoraTrainer(Trainer):
         return replace(self._part, teacher_sequences=chosen, teacher_fraction=fraction)
 
     def _ask_teacher(
-        self, model: nn.Module, batch: dict[str, Any], rows: Tensor | None, chosen: Tensor | None
+        self, model: nn.Module, batch: dict[str, Any], rows: Tensor | None, chosen: Tensor | None, *, packs: bool
     ) -> Tensor | None:
         assert self.teacher is not None
         if chosen is not None:
@@ -167,7 +176,10 @@ class BALoraTrainer(Trainer):
             if len(chosen) == 0:
                 return None
         with self.teacher_watch:
-            return self.teacher.logits(model, batch, rows)
+            if not packs:
+                return self.teacher.logits(model, batch, rows)
+            packed = PackedBatch.of(batch)
+            return packed.padded(self.teacher.logits(model, packed.inputs, rows))
 
     def model_inputs(self, batch: dict[str, Any], labels: Tensor) -> dict[str, Any]:
         """What the model's forward gets: no labels, so that it computes no loss of its own, and no cache."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import peft
 import pytest
 import torch
+import transformers
 
 from balora.adapters import AdapterConfig, adapted_layers, attach_adapter
 from balora.adapters.attach import peft_task_type
 from balora.errors import ModelError
+from tests.adapters.families import disturb, inputs_for, logits
 from tests.support import tiny
 
 
@@ -98,3 +102,73 @@ def test_nothing_is_attached_when_something_is_wrong() -> None:
 )
 def test_task_types(family: str, head: str, task: str | None, expected: str) -> None:
     assert peft_task_type(tiny.build(family, head), task) == expected  # type: ignore[arg-type]
+
+
+def masked_language_model(folder: Path) -> str:
+    """A checkpoint without pooler and classifier."""
+    model = transformers.BertForMaskedLM(tiny.config("bert"))
+    model.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["missing keys known", "unknown"])
+def test_what_the_checkpoint_does_not_hold_is_trained_and_saved(known: bool, tmp_path: Path) -> None:
+    """Otherwise the adapter would only fit the random numbers of one process."""
+    auto, base = transformers.AutoModelForSequenceClassification, masked_language_model(tmp_path / "base")
+    model, info = auto.from_pretrained(base, output_loading_info=True)
+    adapted = attach_adapter(model, AdapterConfig(r=2), fresh_parameters=tuple(info["missing_keys"]) if known else None)
+    assert {n.split(".modules_to_save")[0].split(".")[-1] for n in trainable(adapted) if "lora_" not in n} == {
+        "pooler",
+        "classifier",
+    }
+    disturb(adapted)
+    adapted.save_pretrained(tmp_path / "adapter")
+    torch.manual_seed(99)
+    elsewhere = peft.PeftModel.from_pretrained(auto.from_pretrained(base), tmp_path / "adapter")
+    inputs = inputs_for("bert")
+    torch.testing.assert_close(logits(elsewhere, inputs), logits(adapted, inputs), rtol=0, atol=1e-5)
+
+
+def test_a_pooler_that_the_checkpoint_holds_stays_frozen(tmp_path: Path) -> None:
+    trained = tiny.build("bert", "sequence_classification")
+    with torch.no_grad():
+        trained.bert.pooler.dense.bias.fill_(0.1)
+    trained.save_pretrained(tmp_path)
+    for fresh in ((), None):
+        model = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path)
+        adapted = attach_adapter(model, AdapterConfig(r=2), fresh_parameters=fresh)
+        assert not [name for name in trainable(adapted) if "pooler" in name]
+
+
+def test_a_fresh_layer_of_a_block_is_trained_instead_of_adapted() -> None:
+    model = tiny.build("llama")
+    fresh = ["model.layers.0.mlp.up_proj.weight", "not.a.parameter"]
+    adapted = attach_adapter(model, AdapterConfig(r=2), fresh_parameters=fresh)
+    names = {name for name in trainable(adapted) if "layers.0.mlp.up_proj" in name}
+    assert {name.split("up_proj.")[1] for name in names} == {"modules_to_save.default.weight"}
+    assert len([1 for name, _ in adapted_layers(adapted)]) == 13
+
+
+def test_modules_to_save_that_match_nothing_are_named() -> None:
+    with pytest.raises(ModelError, match=r"no module is named 'embed_token'; did you mean 'embed_tokens'\?"):
+        attach_adapter(tiny.build("llama"), AdapterConfig(r=2, modules_to_save=["embed_token", "lm_head"]))
+
+
+def test_the_users_configuration_stays_as_it_is() -> None:
+    config = AdapterConfig(r=2, modules_to_save=["classifier"], target_modules=["query"])
+    before = config.model_dump()
+    attach_adapter(tiny.build("bert", "sequence_classification"), config)
+    assert config.model_dump() == before
+
+
+def test_a_rank_too_high_for_many_layers_is_one_line() -> None:
+    with pytest.raises(ModelError) as caught:
+        attach_adapter(tiny.build("llama"), AdapterConfig(r=40))
+    assert len(caught.value.problems) == 1
+    assert "rank 40 exceeds the smaller side of 14 of 14 layers" in str(caught.value)
+    assert "at most 16" in str(caught.value)
+
+
+def test_full_refuses_float16_weights() -> None:
+    with pytest.raises(ModelError, match="cannot train float16 weights; load it in bfloat16 or float32"):
+        attach_adapter(tiny.build("llama").half(), AdapterConfig(method="full"))

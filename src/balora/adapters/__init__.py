@@ -6,7 +6,7 @@ from balora.adapters.factors import principal_factors, randomized_svd
 from balora.adapters.model import AdaptedModel
 from balora.adapters.registry import METHODS, Method, find_method
 from balora.adapters.settings import AdapterConfig
-from balora.adapters.state import load_trainable_state, save_trainable_state
+from balora.adapters.state import load_start, load_trainable_state, save_trainable_state
 from balora.adapters.switch import adapters_off
 from balora.adapters.targets import head_modules, resolve_targets
 
@@ -23,6 +23,7 @@ __all__ = [
     "count_parameters",
     "find_method",
     "head_modules",
+    "load_start",
     "load_trainable_state",
     "principal_factors",
     "randomized_svd",

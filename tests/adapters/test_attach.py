@@ -10,7 +10,9 @@ import torch
 import transformers
 
 from balora.adapters import AdapterConfig, adapted_layers, attach_adapter
+from balora.adapters.anchor import anchor_layer
 from balora.adapters.attach import peft_task_type
+from balora.adapters.factors import principal_factors
 from balora.errors import ModelError
 from tests.adapters.families import disturb, inputs_for, logits
 from tests.support import tiny
@@ -172,3 +174,82 @@ def test_a_rank_too_high_for_many_layers_is_one_line() -> None:
 def test_full_refuses_float16_weights() -> None:
     with pytest.raises(ModelError, match="cannot train float16 weights; load it in bfloat16 or float32"):
         attach_adapter(tiny.build("llama").half(), AdapterConfig(method="full"))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("family", ["llama", "gpt2"])
+def test_dora_starts_at_the_base_in_every_format(family: str, dtype: torch.dtype) -> None:
+    """PEFT's magnitudes are norms rounded to 16 bits."""
+    base = tiny.build(family).to(dtype)
+    truth = logits(base, inputs_for(family))
+    model = attach_adapter(base, AdapterConfig(method="dora", r=4))
+    gap = (logits(model, inputs_for(family)) - truth).abs().max()
+    assert gap == 0 if dtype != torch.float32 else gap < 1e-5
+    for _, layer in adapted_layers(model):
+        magnitude = layer.lora_magnitude_vector["default"].weight
+        weight = layer.get_base_layer().weight.float()
+        torch.testing.assert_close(magnitude, weight.norm(dim=0 if family == "gpt2" else 1))
+        assert magnitude.requires_grad
+
+
+class PackedLinear(torch.nn.Linear):
+    """Stands in for a 4-bit layer: two weights in a byte, one column, unpacked on the way through."""
+
+    def __init__(self, layer: torch.nn.Linear) -> None:
+        super().__init__(layer.in_features, layer.out_features, bias=False)
+        self.W_q = (layer.weight.detach() * 20).round().clamp(-8, 7).to(torch.int8)
+        packed = torch.zeros(self.W_q.numel() // 2, 1, dtype=torch.uint8)
+        self.weight = torch.nn.Parameter(packed, requires_grad=False)
+
+    def dequantize(self) -> torch.Tensor:
+        return self.W_q.float() / 20
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.linear(input, self.dequantize())
+
+
+@pytest.mark.parametrize("method", ["lora", "pissa", "dora"])
+def test_packed_weights_are_measured_unpacked(method: str) -> None:
+    base = tiny.build("llama")
+    for name, module in list(base.named_modules()):
+        if name.endswith(("q_proj", "down_proj")):
+            base.set_submodule(name, PackedLinear(module))
+    truth = logits(base, inputs_for("llama"))
+    model = attach_adapter(base, AdapterConfig(method=method, r=4))
+    torch.testing.assert_close(logits(model, inputs_for("llama")), truth, rtol=0, atol=1e-5)
+    disturb(model)
+    assert (logits(model, inputs_for("llama")) - truth).abs().max() > 1e-2
+
+
+def test_anchors_of_8_bit_floats_are_stored_in_float32() -> None:
+    model = attach_adapter(tiny.build("llama"), AdapterConfig(r=4))
+    _, layer = next(adapted_layers(model))
+    layer.get_base_layer().weight.data = layer.get_base_layer().weight.data.to(torch.float8_e4m3fn)
+    anchor_layer(layer, principal_factors(torch.randn(32, 32), 4))
+    assert {buffer.dtype for buffer in layer.anchor.buffers()} == {torch.float32}
+
+
+def test_distributed_training_leaves_anchors_alone() -> None:
+    model = attach_adapter(tiny.build("llama"), AdapterConfig(r=4))
+    ignored = model._ddp_params_and_buffers_to_ignore
+    assert set(ignored) == {name for name, _ in model.named_buffers() if "anchor" in name}
+    assert len(ignored) == 28
+
+
+def test_mixing_an_anchored_adapter_is_refused() -> None:
+    model = attach_adapter(tiny.build("llama"), AdapterConfig(r=4))
+    for owner in (model, model.base_model):
+        with pytest.raises(ModelError, match="anchor"):
+            owner.add_weighted_adapter(["default"], [1.0], "mixed", combination_type="linear")
+    plain = attach_adapter(tiny.build("llama"), AdapterConfig(method="lora", r=4))
+    plain.add_weighted_adapter(["default"], [1.0], "mixed", combination_type="linear")
+
+
+def test_a_weight_of_zeros_trains() -> None:
+    base = tiny.build("llama")
+    with torch.no_grad():
+        base.model.layers[0].self_attn.q_proj.weight.zero_()
+    model = attach_adapter(base, AdapterConfig(r=4))
+    model(**inputs_for("llama")).logits.square().sum().backward()
+    gradients = [p.grad for n, p in model.named_parameters() if "layers.0.self_attn.q_proj.lora" in n]
+    assert sum(float(g.abs().sum()) for g in gradients if g is not None) > 0

@@ -8,13 +8,15 @@ from collections.abc import Iterator, Sequence
 import torch
 from peft import LoraConfig, TaskType
 from peft.tuners.lora.layer import LoraLayer
-from torch import nn
+from peft.utils.integrations import dequantize_module_weight
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from balora.adapters.anchor import ADAPTER_NAME, anchor_layer
 from balora.adapters.factors import layer_seed, principal_factors
-from balora.adapters.model import ADAPTED_MODELS, AdaptedModel
+from balora.adapters.model import ADAPTED_MODELS, AdaptedModel, refuse_weighted_adapter
+from balora.adapters.precision import train_in_float32
 from balora.adapters.registry import Method, find_method
 from balora.adapters.settings import AdapterConfig
 from balora.adapters.targets import (
@@ -70,8 +72,11 @@ def attach_adapter(
         warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated", category=FutureWarning)
         torch.manual_seed(config.seed)
         adapted = ADAPTED_MODELS[task_type](model, _describe_base(peft_config, model, chosen), ADAPTER_NAME)
+        train_in_float32(model)
     if method.principal_start:
         start_at_principal_factors(adapted, config)
+    if method.use_dora:
+        measure_magnitudes(adapted)
     return adapted
 
 
@@ -97,10 +102,8 @@ def saved_modules(
     else:
         saved = head_modules(model) if classifies else []
     if fresh is not None:
-        started = fresh_modules(model, fresh)
-    else:
-        started = untrained_pooler(model) if classifies else []
-    return saved + outside(saved, started)
+        return saved + outside(saved, fresh_modules(model, fresh))
+    return saved + outside(saved, untrained_pooler(model) if classifies else [])
 
 
 def lora_config(
@@ -131,9 +134,8 @@ def _describe_base(peft_config: LoraConfig, model: PreTrainedModel, chosen: list
 def start_at_principal_factors(adapted: AdaptedModel, config: AdapterConfig) -> None:
     """PiSSA's start with an anchor on every adapted layer."""
     for name, layer in adapted_layers(adapted):
-        weight = layer.get_base_layer().weight
         factors = principal_factors(
-            weight.T if layer.fan_in_fan_out else weight,
+            frozen_weight(layer),
             config.r,
             scaling=layer.scaling[ADAPTER_NAME],
             svd=config.svd,
@@ -141,6 +143,27 @@ def start_at_principal_factors(adapted: AdaptedModel, config: AdapterConfig) -> 
             seed=layer_seed(config.seed, name),
         )
         anchor_layer(layer, factors)
+    # Anchors never change: copying them between processes at every forward would be waste.
+    anchors = [name for name, _ in adapted.named_buffers() if f".anchor.{ADAPTER_NAME}." in name]
+    vars(adapted)["_ddp_params_and_buffers_to_ignore"] = anchors
+    vars(adapted.base_model)["add_weighted_adapter"] = refuse_weighted_adapter
+
+
+def measure_magnitudes(adapted: AdaptedModel) -> None:
+    """Start DoRA's magnitudes at the float32 row norms of the frozen weights.
+
+    PEFT takes them from norms rounded to the weights' own 16 bits, which moves the start away from the base.
+    """
+    for _, layer in adapted_layers(adapted):
+        norms = torch.linalg.norm(frozen_weight(layer).detach().float(), dim=1)
+        with torch.no_grad():
+            layer.lora_magnitude_vector[ADAPTER_NAME].weight = nn.Parameter(norms)
+
+
+def frozen_weight(layer: LoraLayer) -> Tensor:
+    """The base weight as (out_features, in_features), unpacked where it is quantized."""
+    weight: Tensor = dequantize_module_weight(layer.get_base_layer())
+    return weight.T if layer.fan_in_fan_out else weight
 
 
 def adapted_layers(model: torch.nn.Module) -> Iterator[tuple[str, LoraLayer]]:

@@ -204,8 +204,8 @@ class PackedLinear(torch.nn.Linear):
     def dequantize(self) -> torch.Tensor:
         return self.W_q.float() / 20
 
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.linear(input, self.dequantize())
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.linear(x, self.dequantize())
 
 
 @pytest.mark.parametrize("method", ["lora", "pissa", "dora"])

@@ -145,8 +145,8 @@ def start_at_principal_factors(adapted: AdaptedModel, config: AdapterConfig) -> 
         anchor_layer(layer, factors)
     # Anchors never change: copying them between processes at every forward would be waste.
     anchors = [name for name, _ in adapted.named_buffers() if f".anchor.{ADAPTER_NAME}." in name]
-    vars(adapted)["_ddp_params_and_buffers_to_ignore"] = anchors
-    vars(adapted.base_model)["add_weighted_adapter"] = refuse_weighted_adapter
+    adapted.__dict__["_ddp_params_and_buffers_to_ignore"] = anchors
+    adapted.base_model.__dict__["add_weighted_adapter"] = refuse_weighted_adapter
 
 
 def measure_magnitudes(adapted: AdaptedModel) -> None:

@@ -87,9 +87,10 @@ def read_state(path: Path) -> dict[str, Tensor]:
         ModelError: when it is missing or damaged.
     """
     try:
-        return load_file(path)
+        saved: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
         raise ModelError.at(path, f"cannot be read: {error}", "resume from another checkpoint") from error
+    return saved
 
 
 def copy_into(present: dict[str, Tensor], saved: dict[str, Tensor], path: Path) -> None:

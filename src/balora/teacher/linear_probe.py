@@ -16,12 +16,11 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from balora.errors import ModelError
 from balora.task import IGNORED_LABEL, Task
 from balora.teacher.cached import NOT_READ_BY_THE_MODEL
-from balora.teacher.live import Teacher
+from balora.teacher.live import Teacher, transformers_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +86,6 @@ def output_layers(model: nn.Module) -> list[nn.Linear]:
         what = f"the head of {type(base).__name__} has no linear layer with {base.config.num_labels} outputs"
         raise ModelError.at("regularizers.teacher_head", what, "set teacher_head: initial")
     return list(found.values())
-
-
-def transformers_model(model: nn.Module) -> PreTrainedModel:
-    """The transformers model inside, whatever wraps it."""
-    return next(module for module in model.modules() if isinstance(module, PreTrainedModel))
 
 
 def _features(

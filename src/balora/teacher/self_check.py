@@ -45,7 +45,7 @@ def relative_gap(logits: Tensor, reference: Tensor) -> float:
     difference = torch.zeros((), dtype=wide, device=theirs.device)
     scale = torch.ones((), dtype=wide, device=theirs.device)
     rows = max(1, CHUNK_NUMBERS // max(1, theirs.shape[1]))
-    for one, other in zip(ours.split(rows), theirs.split(rows), strict=True):
+    for one, other in zip(torch.split(ours, rows), torch.split(theirs, rows), strict=True):
         if other.numel():
             target = other.to(wide)
             difference = torch.maximum(difference, (one.to(wide) - target).abs().amax())

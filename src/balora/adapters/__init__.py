@@ -9,6 +9,7 @@ from balora.adapters.settings import AdapterConfig
 from balora.adapters.state import load_start, load_trainable_state, save_trainable_state
 from balora.adapters.switch import adapters_off
 from balora.adapters.targets import head_modules, resolve_targets
+from balora.adapters.translate import adapter_config_from_peft
 
 __all__ = [
     "METHODS",
@@ -17,6 +18,7 @@ __all__ = [
     "Method",
     "ParameterCounts",
     "adapted_layers",
+    "adapter_config_from_peft",
     "adapters_off",
     "attach_adapter",
     "check_targets",

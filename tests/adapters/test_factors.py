@@ -64,3 +64,21 @@ def test_power_iterations_close_in_on_the_exact_values() -> None:
 def test_layers_draw_from_their_own_seeds() -> None:
     assert layer_seed(0, "a.q_proj") == layer_seed(0, "a.q_proj")
     assert len({layer_seed(0, "a.q_proj"), layer_seed(0, "b.q_proj"), layer_seed(1, "a.q_proj")}) == 3
+
+
+def test_directions_without_weight_start_as_loras_do() -> None:
+    """Otherwise A0 = B0 = 0, both gradients are 0 and the direction never trains."""
+    for weight in (torch.zeros(6, 8), torch.outer(torch.arange(1.0, 7), torch.arange(1.0, 9))):
+        factors = principal_factors(weight, 3, seed=1)
+        torch.testing.assert_close(factors.up @ factors.down, weight)
+        assert (factors.down.norm(dim=1) > 0.1).all()
+        assert torch.equal(factors.down, principal_factors(weight, 3, seed=1).down)
+
+
+def test_signs_do_not_depend_on_the_library() -> None:
+    weight = torch.randn(6, 8)
+    flipped = principal_factors(-weight, 3)
+    factors = principal_factors(weight, 3)
+    torch.testing.assert_close(flipped.down, factors.down)
+    torch.testing.assert_close(flipped.up, -factors.up)
+    assert (factors.down.gather(1, factors.down.abs().argmax(dim=1, keepdim=True)) > 0).all()

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from balora.adapters import AdapterConfig, attach_adapter
+from balora.errors import ModelError
 from tests.adapters.families import METHODS, disturb, inputs_for, logits
 from tests.support import tiny
 
@@ -51,3 +52,15 @@ def test_saving_twice_gives_the_same_file(tmp_path: Path) -> None:
         model.save_pretrained(tmp_path / folder)
     first, second = ((tmp_path / f / "adapter_model.safetensors").read_bytes() for f in ("a", "b"))
     assert first == second
+
+
+def test_a_saved_adapter_is_not_loaded_over_the_anchored_one(tmp_path: Path) -> None:
+    model = attach_adapter(tiny.build("llama"), AdapterConfig(r=4))
+    disturb(model)
+    trained = logits(model, inputs_for("llama"))
+    model.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="anchored"):
+        model.load_adapter(tmp_path, "default")
+    model.load_adapter(tmp_path, "saved")
+    model.set_adapter("saved")
+    torch.testing.assert_close(logits(model, inputs_for("llama")), trained, rtol=0, atol=1e-5)

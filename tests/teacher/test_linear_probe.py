@@ -10,10 +10,11 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from balora.adapters import AdapterConfig, attach_adapter
+from balora.data.collate import Collator
 from balora.errors import ModelError
 from balora.task import Task
 from balora.teacher import LiveTeacher, Teacher, UntrainedTeacher, fit_linear_probe
-from balora.teacher.linear_probe import output_layers
+from balora.teacher.linear_probe import _features, output_layers
 from tests.adapters.families import logits
 from tests.support import rows, tiny
 
@@ -99,3 +100,25 @@ def test_a_class_without_examples_is_made_unlikely() -> None:
     model = attach_adapter(tiny.build("bert", "sequence_classification", num_labels=3), AdapterConfig(r=4))
     fit(model, data)
     assert everything(model, data).softmax(dim=1)[:, 2].max() < 0.01
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("padding", [2, 0, None], ids=["pad is eos", "own pad", "no pad"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("family", ["llama", "gpt2", "bert"])
+def test_features_times_head_are_the_models_logits(
+    family: str, dtype: torch.dtype, padding: int | None, side: str
+) -> None:
+    base = tiny.build(family, "sequence_classification", num_labels=3, pad_token_id=padding).to(dtype)
+    model = attach_adapter(base, AdapterConfig(r=4))
+    data = [{"input_ids": [5, 6, 7, 8, 2], "labels": 0}, {"input_ids": [5, 9, 2], "labels": 1}]
+    size = 1 if padding is None else 2
+    collate = Collator("classification", side, 2 if padding is None else padding, False, None)
+    layers = output_layers(model)
+    features, _ = _features(LiveTeacher(), model, layers, data, collate, size)
+    scored = torch.from_numpy(features) @ layers[0].weight.detach().float().T
+    if layers[0].bias is not None:
+        scored += layers[0].bias.detach().float()
+    batches = [collate(data[start : start + size]) for start in range(0, 2, size)]
+    truth = [LiveTeacher().logits(model, {k: v for k, v in batch.items() if k != "labels"}) for batch in batches]
+    torch.testing.assert_close(scored, torch.cat(truth).float(), rtol=0, atol=1e-5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from accelerate import Accelerator
 
 from balora.adapters import AdapterConfig, attach_adapter
 from balora.teacher import FrozenCopyTeacher, LiveTeacher, UntrainedTeacher, evaluation_mode
@@ -62,3 +63,22 @@ def test_a_frozen_copy_stays_where_it_was_taken() -> None:
     assert torch.equal(copy.logits(model, inputs), truth)
     assert not torch.equal(itself.logits(model, inputs), truth)
     assert not any(parameter.requires_grad for parameter in copy.copy.parameters())
+
+
+@pytest.mark.parametrize("prepared_first", [False, True], ids=["copied first", "prepared first"])
+def test_a_frozen_copy_runs_under_the_students_autocast(prepared_first: bool) -> None:
+    """accelerate patches the model's forward, before or after the copy is taken."""
+    model = attach_adapter(tiny.build("llama"), AdapterConfig(method="full")).eval()
+    inputs = inputs_for("llama")
+    exact = logits(model, inputs)
+    accelerator = Accelerator(cpu=True, mixed_precision="bf16")
+    teacher = None if prepared_first else FrozenCopyTeacher(model)
+    wrapped = accelerator.prepare_model(model).eval()
+    teacher = teacher or FrozenCopyTeacher(wrapped)
+    student = logits(wrapped, inputs)
+    assert not torch.equal(student, exact), "autocast must act for the next line to mean something"
+    assert torch.equal(teacher.logits(wrapped, inputs), student)
+    disturb(model)
+    assert torch.equal(teacher.logits(wrapped, inputs), student)
+    accelerator.unwrap_model(wrapped, keep_fp32_wrapper=False)
+    assert torch.equal(teacher.logits(model, inputs), exact)

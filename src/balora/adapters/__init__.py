@@ -6,9 +6,10 @@ from balora.adapters.factors import principal_factors, randomized_svd
 from balora.adapters.model import AdaptedModel
 from balora.adapters.registry import METHODS, Method, find_method
 from balora.adapters.settings import AdapterConfig
-from balora.adapters.state import load_trainable_state, save_trainable_state
+from balora.adapters.state import load_start, load_trainable_state, save_trainable_state
 from balora.adapters.switch import adapters_off
 from balora.adapters.targets import head_modules, resolve_targets
+from balora.adapters.translate import adapter_config_from_peft
 
 __all__ = [
     "METHODS",
@@ -17,12 +18,14 @@ __all__ = [
     "Method",
     "ParameterCounts",
     "adapted_layers",
+    "adapter_config_from_peft",
     "adapters_off",
     "attach_adapter",
     "check_targets",
     "count_parameters",
     "find_method",
     "head_modules",
+    "load_start",
     "load_trainable_state",
     "principal_factors",
     "randomized_svd",

@@ -23,6 +23,9 @@ from balora.adapters.factors import Factors
 ADAPTER_NAME = "default"
 """PEFT's name for the one trained adapter."""
 
+ANCHOR_FORMATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""Number formats that an anchor is stored in."""
+
 
 class Anchor(nn.Module):
     """A₀ and B₀ of one layer: buffers, so that no optimizer, freeze or unfreeze can reach them."""
@@ -93,10 +96,10 @@ def anchor_layer(module: LoraLayer, factors: Factors) -> None:
     """Start a LoRA layer at `factors` and anchor it there.
 
     The values are rounded to the base weight's number format first, so that the anchor can be stored in it and still
-    equals the start of the float32 factors exactly.
+    equals the start of the float32 factors exactly. Formats of 8 bits and less are too coarse: there it is float32.
     """
     base = module.get_base_layer().weight
-    stored = base.dtype if base.is_floating_point() else torch.float32
+    stored = base.dtype if base.dtype in ANCHOR_FORMATS else torch.float32
     down, up = factors.down.to(stored).contiguous(), factors.up.to(stored).contiguous()
     with torch.no_grad():
         module.lora_A[ADAPTER_NAME].weight.copy_(down)

@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from peft import LoraConfig, TaskType
 from peft.tuners.lora.layer import LoraLayer
+from peft.utils.integrations import dequantize_module_weight
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from balora.adapters.anchor import ADAPTER_NAME, anchor_layer
 from balora.adapters.factors import layer_seed, principal_factors
-from balora.adapters.model import ADAPTED_MODELS, AdaptedModel
+from balora.adapters.model import ADAPTED_MODELS, AdaptedModel, refuse_weighted_adapter
+from balora.adapters.precision import train_in_float32
 from balora.adapters.registry import Method, find_method
 from balora.adapters.settings import AdapterConfig
-from balora.adapters.targets import head_modules, resolve_targets, short_targets
-from balora.errors import ModelError, Problem
+from balora.adapters.targets import (
+    check_saved_modules,
+    fresh_modules,
+    head_modules,
+    outside,
+    resolve_targets,
+    short_targets,
+    untrained_pooler,
+)
+from balora.errors import ModelError
 from balora.task import Task
 
 
 def attach_adapter(
-    model: PreTrainedModel, config: AdapterConfig, task: Task | None = None
+    model: PreTrainedModel,
+    config: AdapterConfig,
+    task: Task | None = None,
+    *,
+    fresh_parameters: Sequence[str] | None = None,
 ) -> PreTrainedModel | AdaptedModel:
     """Adapt a pretrained model; its own weights stay bitwise as they are.
 
@@ -30,39 +45,69 @@ def attach_adapter(
         model: a transformers model, not adapted yet; for classification and regression with its head.
         config: method, rank, targets.
         task: what the model is for; read off the model when left out.
+        fresh_parameters: names that the checkpoint did not hold (transformers' `missing_keys`). Their modules start
+            at random, so they are trained and saved in full. Where they are not known, a body's pooler whose bias is
+            exactly 0 counts as fresh for classification and regression.
 
     Returns:
-        For low-rank methods a `peft.PeftModel`: only the adapter and the task head train. For `full` the model itself
-        with every weight trainable.
+        For low-rank methods a `peft.PeftModel`: only the adapter, the task head and what is fresh train. For `full`
+        the model itself with every weight trainable.
 
     Raises:
-        ModelError: unknown method, targets that match nothing, a rank above a layer's smaller side, a model that has
-            an adapter already.
+        ModelError: unknown method, names that match nothing, a rank above a layer's smaller side, a model that has
+            an adapter already, float16 weights under `full`.
     """
     method = find_method(config.method)
     if any(isinstance(module, LoraLayer) for module in model.modules()):
         fix = "start from the pretrained model, without get_peft_model"
         raise ModelError.at("adapter", "the model has a LoRA adapter already", fix)
     if not method.low_rank:
-        return model.requires_grad_(True)
-    chosen = check_targets(model, config)
+        return train_everything(model)
     task_type = peft_task_type(model, task)
-    heads = config.modules_to_save
-    if heads is None:
-        heads = head_modules(model) if task_type == TaskType.SEQ_CLS else None
-    peft_config = lora_config(config, method, short_targets(model, chosen), heads, task_type)
+    saved = saved_modules(model, config, task_type, fresh_parameters)
+    chosen = check_targets(model, config, saved)
+    peft_config = lora_config(config, method, short_targets(model, chosen), saved, task_type)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         # PEFT asks transformers for a property under its old name.
         warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated", category=FutureWarning)
         torch.manual_seed(config.seed)
         adapted = ADAPTED_MODELS[task_type](model, _describe_base(peft_config, model, chosen), ADAPTER_NAME)
+        train_in_float32(model)
     if method.principal_start:
         start_at_principal_factors(adapted, config)
+    if method.use_dora:
+        measure_magnitudes(adapted)
     return adapted
 
 
+def train_everything(model: PreTrainedModel) -> PreTrainedModel:
+    """Full fine-tuning.
+
+    Raises:
+        ModelError: for float16 weights, whose updates and gradients leave the format's range.
+    """
+    if any(parameter.dtype == torch.float16 for parameter in model.parameters()):
+        fix = "load it in bfloat16 or float32 (model.dtype)"
+        raise ModelError.at("adapter.method", "full fine-tuning cannot train float16 weights", fix)
+    return model.requires_grad_(True)
+
+
+def saved_modules(
+    model: PreTrainedModel, config: AdapterConfig, task_type: TaskType, fresh: Sequence[str] | None
+) -> list[str]:
+    """The modules that train in full: the user's choice or else the task head, and whatever starts at random."""
+    classifies = task_type == TaskType.SEQ_CLS
+    if config.modules_to_save is not None:
+        saved = list(config.modules_to_save)
+    else:
+        saved = head_modules(model) if classifies else []
+    if fresh is not None:
+        return saved + outside(saved, fresh_modules(model, fresh))
+    return saved + outside(saved, untrained_pooler(model) if classifies else [])
+
+
 def lora_config(
-    config: AdapterConfig, method: Method, targets: list[str], heads: list[str] | None, task_type: TaskType
+    config: AdapterConfig, method: Method, targets: list[str], saved: list[str], task_type: TaskType
 ) -> LoraConfig:
     """PEFT's configuration of the trained adapter; the start is plain LoRA's, an anchored method replaces it after."""
     alpha = config.scaling_alpha
@@ -71,7 +116,7 @@ def lora_config(
         lora_alpha=int(alpha) if float(alpha).is_integer() else alpha,
         lora_dropout=config.dropout,
         target_modules=targets,
-        modules_to_save=heads,
+        modules_to_save=list(saved) or None,
         use_rslora=method.use_rslora,
         use_dora=method.use_dora,
         task_type=task_type,
@@ -89,9 +134,8 @@ def _describe_base(peft_config: LoraConfig, model: PreTrainedModel, chosen: list
 def start_at_principal_factors(adapted: AdaptedModel, config: AdapterConfig) -> None:
     """PiSSA's start with an anchor on every adapted layer."""
     for name, layer in adapted_layers(adapted):
-        weight = layer.get_base_layer().weight
         factors = principal_factors(
-            weight.T if layer.fan_in_fan_out else weight,
+            frozen_weight(layer),
             config.r,
             scaling=layer.scaling[ADAPTER_NAME],
             svd=config.svd,
@@ -99,6 +143,27 @@ def start_at_principal_factors(adapted: AdaptedModel, config: AdapterConfig) -> 
             seed=layer_seed(config.seed, name),
         )
         anchor_layer(layer, factors)
+    # Anchors never change: copying them between processes at every forward would be waste.
+    anchors = [name for name, _ in adapted.named_buffers() if f".anchor.{ADAPTER_NAME}." in name]
+    adapted.__dict__["_ddp_params_and_buffers_to_ignore"] = anchors
+    adapted.base_model.__dict__["add_weighted_adapter"] = refuse_weighted_adapter
+
+
+def measure_magnitudes(adapted: AdaptedModel) -> None:
+    """Start DoRA's magnitudes at the float32 row norms of the frozen weights.
+
+    PEFT takes them from norms rounded to the weights' own 16 bits, which moves the start away from the base.
+    """
+    for _, layer in adapted_layers(adapted):
+        norms = torch.linalg.norm(frozen_weight(layer).detach().float(), dim=1)
+        with torch.no_grad():
+            layer.lora_magnitude_vector[ADAPTER_NAME].weight = nn.Parameter(norms)
+
+
+def frozen_weight(layer: LoraLayer) -> Tensor:
+    """The base weight as (out_features, in_features), unpacked where it is quantized."""
+    weight: Tensor = dequantize_module_weight(layer.get_base_layer())
+    return weight.T if layer.fan_in_fan_out else weight
 
 
 def adapted_layers(model: torch.nn.Module) -> Iterator[tuple[str, LoraLayer]]:
@@ -115,21 +180,40 @@ def peft_task_type(model: PreTrainedModel, task: Task | None) -> TaskType:
     return TaskType.SEQ_2_SEQ_LM if model.config.is_encoder_decoder else TaskType.CAUSAL_LM
 
 
-def check_targets(model: PreTrainedModel, config: AdapterConfig) -> list[str]:
+def check_targets(model: PreTrainedModel, config: AdapterConfig, saved: Sequence[str] | None = None) -> list[str]:
     """The layers that would be adapted; reads names and shapes only, so the model may be on the meta device.
 
+    Args:
+        model: the pretrained model.
+        config: method, rank, targets.
+        saved: modules that train in full and so get no adapter; left out: those of the configuration.
+
     Raises:
-        ModelError: unknown method, targets that match nothing, a rank above a layer's smaller side.
+        ModelError: unknown method, names that match nothing, a rank above a layer's smaller side.
     """
     if not find_method(config.method).low_rank:
         return []
-    chosen, rank = resolve_targets(model, config.target_modules), config.r
-    problems = []
-    for name in chosen:
-        shape = tuple(model.get_submodule(name).weight.shape)
-        if rank > min(shape):
-            what = f"rank {rank} exceeds the smaller side of {name} with weight {shape}"
-            problems.append(Problem("adapter.r", what, f"set r to at most {min(shape)} or leave the layer out"))
-    if problems:
-        raise ModelError(problems[:5])
+    unknown = check_saved_modules(model, config.modules_to_save or [])
+    if unknown:
+        raise ModelError(unknown)
+    saved = config.modules_to_save or [] if saved is None else saved
+    chosen = outside(saved, resolve_targets(model, config.target_modules))
+    if not chosen:
+        what = "every layer named lies in modules that are trained in full"
+        raise ModelError.at("adapter.target_modules", what, "name others, or shorten modules_to_save")
+    sides = {name: min(layer_shape(model.get_submodule(name))) for name in chosen}
+    narrow = [name for name in chosen if sides[name] < config.r]
+    if narrow:
+        smallest = min(narrow, key=sides.__getitem__)
+        what = f"rank {config.r} exceeds the smaller side of {len(narrow)} of {len(chosen)} layers, first {smallest}"
+        fix = f"set r to at most {sides[smallest]} or leave these layers out"
+        raise ModelError.at("adapter.r", what, fix)
     return chosen
+
+
+def layer_shape(layer: nn.Module) -> tuple[int, int]:
+    """(out_features, in_features) of a linear layer; the weight itself may be packed to 4 bits."""
+    if isinstance(layer, Conv1D):
+        return int(layer.nf), int(layer.nx)
+    assert isinstance(layer, nn.Linear)
+    return layer.out_features, layer.in_features

@@ -35,7 +35,11 @@ def principal_factors(
         W = U S Vᵀ,   A₀ = √(S_r/s)·V_rᵀ,   B₀ = U_r·√(S_r/s),   s the adapter's scaling alpha/r
 
     The paper writes the factors of y = xW; for PyTorch's y = Wx they swap names, and with scaling s they are divided
-    by √s so that s·B₀·A₀ is the principal part for alpha ≠ r too (the paper is silent).
+    by √s so that s·B₀·A₀ is the principal part for alpha ≠ r too (the paper is silent). The sign of a singular pair is
+    free; here the largest entry of each row of Vᵀ is positive, so that every process and device starts alike.
+
+    Directions without weight (σ_i = 0 in float32: a weight of lower rank than r) would have A₀ = B₀ = 0 and a gradient
+    of 0 for ever. They start as LoRA's do: A₀ random, B₀ = 0.
 
     Args:
         weight: (out_features, in_features), any float type; worked in float32.
@@ -43,7 +47,7 @@ def principal_factors(
         scaling: s > 0.
         svd: `exact`, or `randomized` with a sketch of r + 8 directions.
         iterations: power iterations of the randomised one.
-        seed: its seed; the draw happens on the CPU, so it is the same on every device.
+        seed: of the randomised one and of directions without weight; drawn on the CPU, the same on every device.
 
     Returns:
         Factors in float32 on the weight's device.
@@ -65,8 +69,21 @@ def principal_factors(
         left, values, right = torch.linalg.svd(matrix, full_matrices=False)
     else:
         left, values, right = randomized_svd(matrix, rank, iterations=iterations, seed=seed)
-    root = (values[:rank] / scaling).sqrt()
-    return Factors(down=root[:, None] * right[:rank], up=left[:, :rank] * root)
+    left, values, right = left[:, :rank], values[:rank], right[:rank]
+    signs = right.gather(1, right.abs().argmax(dim=1, keepdim=True)).sign()
+    root = (values / scaling).sqrt()
+    down, up = signs * root[:, None] * right, left * root * signs.T
+    empty = values <= torch.finfo(values.dtype).eps * max(weight.shape) * values[0]
+    if not empty.any():
+        return Factors(down=down, up=up)
+    return Factors(down=torch.where(empty[:, None], random_rows(down, seed), down), up=up.masked_fill(empty, 0.0))
+
+
+def random_rows(like: Tensor, seed: int) -> Tensor:
+    """LoRA's random A in the shape of `like`: uniform with bound 1/√in_features."""
+    generator = torch.Generator().manual_seed(seed)
+    bound = like.shape[1] ** -0.5
+    return torch.empty(like.shape, dtype=like.dtype).uniform_(-bound, bound, generator=generator).to(like.device)
 
 
 def randomized_svd(matrix: Tensor, rank: int, *, iterations: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -17,12 +17,30 @@ from peft import (
 from torch import Tensor
 
 from balora.adapters.anchor import ADAPTER_NAME, as_plain_lora
+from balora.errors import ModelError
 
 
 class PlainLoraSaving:
-    """Mix-in: `save_pretrained` writes an adapter that stock PEFT, vLLM or lm-eval load without knowing the anchor."""
+    """Mix-in: `save_pretrained` writes an adapter that stock PEFT, vLLM or lm-eval load without knowing the anchor.
+
+    On an anchored model use it rather than `peft.get_peft_model_state_dict`, which knows the factors of rank r alone,
+    and that is not the trained function.
+    """
 
     peft_config: dict[str, LoraConfig]
+
+    def load_adapter(self, model_id: str | os.PathLike[str], adapter_name: str, *args: Any, **options: Any) -> Any:
+        """As in PEFT, under a name of its own; the trained adapter is anchored and what is on disk is plain LoRA.
+
+        Raises:
+            ModelError: when plain LoRA would be loaded over the anchored adapter.
+        """
+        anchored = any(f".anchor.{adapter_name}." in name for name, _ in self.named_buffers())  # type: ignore[attr-defined]
+        if anchored:
+            what = f"'{adapter_name}' is anchored at PiSSA's start, and a saved adapter is plain LoRA of twice its rank"
+            fix = "load it under another name, into the pretrained model with peft, or a checkpoint with trainer.train"
+            raise ModelError.at("load_adapter", what, fix)
+        return super().load_adapter(os.fspath(model_id), adapter_name, *args, **options)  # type: ignore[misc]
 
     def save_pretrained(
         self, save_directory: str | os.PathLike[str], state_dict: Mapping[str, Tensor] | None = None, **options: Any
@@ -64,6 +82,17 @@ ADAPTED_MODELS: dict[TaskType, type[AdaptedModel]] = {
     TaskType.SEQ_2_SEQ_LM: AdaptedSeq2SeqLM,
     TaskType.SEQ_CLS: AdaptedSequenceClassification,
 }
+
+
+def refuse_weighted_adapter(*args: Any, **options: Any) -> None:
+    """In place of PEFT's `add_weighted_adapter` on an anchored model, where it would drop the anchor.
+
+    Raises:
+        ModelError: always.
+    """
+    del args, options
+    what = "cannot mix an anchored adapter, because PEFT knows nothing of the anchor"
+    raise ModelError.at("add_weighted_adapter", what, "save it, load it with peft, and mix it there")
 
 
 def has_anchor(state_dict: Mapping[str, Tensor]) -> bool:

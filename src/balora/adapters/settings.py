@@ -39,7 +39,7 @@ class AdapterConfig(Settings):
     """Module names, one regular expression, or `all-linear` for every linear layer of the body."""
     modules_to_save: list[str] | None = None
     """Modules trained in full beside the adapter. Left out: the task head for classification and regression,
-    nothing for generation."""
+    nothing for generation. Modules that the checkpoint does not hold are always added: they start at random."""
     svd: Literal["exact", "randomized"] = "exact"
     """PiSSA: how the principal factors are computed."""
     svd_iterations: int = Field(default=16, ge=0)

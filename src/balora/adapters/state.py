@@ -1,4 +1,4 @@
-"""The trained numbers and their anchors as one file: what resuming needs, exactly."""
+"""The trained numbers, their anchors and the frozen heads as one file: what resuming needs, exactly."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from balora.adapters.anchor import ADAPTER_NAME
+from balora.adapters.precision import wrapped_modules
 from balora.errors import ModelError
 
 STATE_FILE = "trainable.safetensors"
@@ -22,10 +23,20 @@ def trainable_state(model: nn.Module) -> dict[str, Tensor]:
     return state | anchors
 
 
+def frozen_heads(model: nn.Module) -> dict[str, Tensor]:
+    """The frozen originals of modules that train in full: the teacher's head, which may have started at random."""
+    return {
+        f"{name}.original_module.{part}": value
+        for name, wrapper in wrapped_modules(model)
+        for part, value in wrapper.original_module.state_dict().items()
+    }
+
+
 def save_trainable_state(model: nn.Module, folder: Path) -> Path:
     """Write `trainable.safetensors` into the folder; gives its path."""
     path = folder / STATE_FILE
-    tensors = {name: tensor.cpu().contiguous().clone() for name, tensor in trainable_state(model).items()}
+    state = trainable_state(model) | frozen_heads(model)
+    tensors = {name: tensor.cpu().contiguous().clone() for name, tensor in state.items()}
     save_file(tensors, path, metadata={"format": "pt"})
     return path
 
@@ -33,19 +44,61 @@ def save_trainable_state(model: nn.Module, folder: Path) -> Path:
 def load_trainable_state(model: nn.Module, folder: Path) -> None:
     """Put the saved numbers back into a model that was adapted in the same way.
 
+    Files of earlier versions hold no frozen heads; the model then keeps its own.
+
     Raises:
         ModelError: when the file is missing or damaged, or its names or shapes are not the model's.
     """
     path = folder / STATE_FILE
+    saved = read_state(path)
+    trained, heads = trainable_state(model), frozen_heads(model)
+    differing = (saved.keys() ^ trained.keys()) - heads.keys()
+    if differing:
+        what = f"holds other parameters than the model trains ({len(differing)} differ, first: {min(differing)})"
+        raise ModelError.at(path, what, "resume with the recipe that wrote it")
+    copy_into(trained | heads, saved, path)
+
+
+def load_start(model: nn.Module, folder: Path) -> None:
+    """Put the frozen heads of a checkpoint into student and teacher alike: both are as they were at step 0.
+
+    For resuming before the teacher is set up, so that a self-check passes and a table of teacher outputs is the
+    original's. `load_trainable_state` follows. Does nothing for files that hold no frozen heads.
+
+    Raises:
+        ModelError: when the file is missing or damaged, or shapes are not the model's.
+    """
+    path = folder / STATE_FILE
+    saved, heads = read_state(path), frozen_heads(model)
+    starts = {name: value for name, value in saved.items() if name in heads}
+    students = {
+        f"{name}.original_module.{part}": value
+        for name, wrapper in wrapped_modules(model)
+        for part, value in wrapper.modules_to_save[ADAPTER_NAME].state_dict().items()
+    }
+    copy_into(heads, starts, path)
+    copy_into(students, starts, path)
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a state file.
+
+    Raises:
+        ModelError: when it is missing or damaged.
+    """
     try:
-        saved = load_file(path)
+        saved: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
         raise ModelError.at(path, f"cannot be read: {error}", "resume from another checkpoint") from error
-    present = trainable_state(model)
-    if saved.keys() != present.keys():
-        odd = sorted(saved.keys() ^ present.keys())
-        what = f"holds other parameters than the model trains ({len(odd)} differ, first: {odd[0]})"
-        raise ModelError.at(path, what, "resume with the recipe that wrote it")
+    return saved
+
+
+def copy_into(present: dict[str, Tensor], saved: dict[str, Tensor], path: Path) -> None:
+    """Copy saved values over the present ones of the same name, all or none.
+
+    Raises:
+        ModelError: when a shape differs.
+    """
     for name, tensor in saved.items():
         if tensor.shape != present[name].shape:
             what = f"{name} has shape {tuple(tensor.shape)}, the model's is {tuple(present[name].shape)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from torch import nn
 from transformers import PreTrainedModel
@@ -71,6 +72,67 @@ def head_modules(model: PreTrainedModel) -> list[str]:
     if model.base_model is model:
         return []
     return [name for name, child in model.named_children() if name != body and any(True for _ in child.parameters())]
+
+
+def fresh_modules(model: PreTrainedModel, fresh: Iterable[str]) -> list[str]:
+    """The largest modules that hold nothing but fresh parameters, or the owners of single fresh parameters.
+
+    Args:
+        model: the pretrained model.
+        fresh: names of parameters that its checkpoint does not hold.
+
+    Raises:
+        ModelError: for a fresh parameter that the model owns itself, which no module could save.
+    """
+    names = {name for name, _ in model.named_parameters()}
+    missing = names & set(fresh)
+    found = set()
+    for parameter in missing:
+        owner = parameter.rpartition(".")[0]
+        if not owner:
+            what = f"the checkpoint does not hold '{parameter}', which belongs to no module and cannot be trained"
+            raise ModelError.at("model.name_or_path", what, "use a checkpoint that has it, or method: full")
+        while (above := owner.rpartition(".")[0]) and {n for n in names if n.startswith(f"{above}.")} <= missing:
+            owner = above
+        found.add(owner)
+    return sorted(found)
+
+
+def untrained_pooler(model: PreTrainedModel) -> list[str]:
+    """The body's pooler where nothing has trained it yet, for a model whose fresh parameters are not known.
+
+    A linear layer starts with a bias of exactly 0 and leaves it with the first training step, so a bias of zeros
+    means that the checkpoint did not hold the pooler (one of `BertForMaskedLM`, say).
+    """
+    pooler = model.base_model._modules.get("pooler")
+    if model.base_model is model or pooler is None or not model.name_or_path:
+        return []
+    biases = [parameter for name, parameter in pooler.named_parameters() if name.endswith("bias")]
+    if not biases or any(bias.is_meta or bool(bias.any()) for bias in biases):
+        return []
+    return [f"{model.base_model_prefix}.pooler"]
+
+
+def outside(modules: Sequence[str], chosen: Iterable[str]) -> list[str]:
+    """The chosen names that lie in none of the modules, which are names or endings of names."""
+    return [name for name in chosen if not any(_ends_with(part, m) for part in _upwards(name) for m in modules)]
+
+
+def check_saved_modules(model: PreTrainedModel, wanted: Sequence[str]) -> list[Problem]:
+    """One problem for each name in `modules_to_save` that no module has."""
+    names = [name for name, module in model.named_modules() if name and any(True for _ in module.parameters())]
+    missing = [name for name in wanted if not any(_ends_with(module, name) for module in names)]
+    last_parts = {name.rsplit(".", 1)[-1] for name in names} - {str(number) for number in range(1000)}
+    return [
+        Problem("adapter.modules_to_save", f"no module is named '{name}'", did_you_mean(name, last_parts))
+        for name in missing
+    ]
+
+
+def _upwards(name: str) -> list[str]:
+    """A name and those of the modules that it lies in."""
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
 
 
 def _ends_with(layer: str, name: str) -> bool:

@@ -94,6 +94,7 @@ def load_and_adapt(recipe: Recipe, inputs: Inputs) -> Prepared:
         loaded.model,
         recipe.adapter,
         task=recipe.task,
+        fresh_parameters=loaded.fresh_parameters,
         self_check=recipe.regularizers.self_check,
         self_check_tolerance=recipe.regularizers.self_check_tolerance,
     )
@@ -143,7 +144,7 @@ def fresh_notes(recipe: Recipe, fresh: tuple[str, ...]) -> list[str]:
     if not fresh:
         return []
     shown = ", ".join(fresh[:4]) + (f" and {len(fresh) - 4} more" if len(fresh) > 4 else "")
-    notes = [f"the checkpoint does not hold {shown}; they start at random and are trained"]
+    notes = [f"the checkpoint does not hold {shown}; they start at random and are trained and saved in full"]
     regularizers = recipe.regularizers
     if recipe.task != "generation" and regularizers.consistency_weight > 0 and regularizers.teacher_head == "initial":
         notes.append(

@@ -16,12 +16,11 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from balora.errors import ModelError
 from balora.task import IGNORED_LABEL, Task
 from balora.teacher.cached import NOT_READ_BY_THE_MODEL
-from balora.teacher.live import Teacher
+from balora.teacher.live import Teacher, transformers_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ def output_layers(model: nn.Module) -> list[nn.Linear]:
     Raises:
         ModelError: when there is none.
     """
-    base = next(module for module in model.modules() if isinstance(module, PreTrainedModel))
+    base = transformers_model(model)
     body = f"{base.base_model_prefix}."
     found: dict[str, nn.Linear] = {}
     for name, module in base.named_modules():
@@ -101,6 +100,7 @@ def _features(
     seen: list[Tensor] = []
     hooks = [layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])) for layer in layers]
     device = next(model.parameters()).device
+    padding = transformers_model(model).config.get_text_config().pad_token_id
     features, labels = [], []
     try:
         for start in range(0, len(examples), batch_size):
@@ -108,7 +108,7 @@ def _features(
             inputs = {key: value.to(device) for key, value in batch.items() if key not in NOT_READ_BY_THE_MODEL}
             seen.clear()
             teacher.logits(model, inputs)
-            features.append(_one_per_example(seen[-1], inputs["attention_mask"]).float().cpu().numpy())
+            features.append(_one_per_example(seen[-1], inputs["input_ids"], padding).float().cpu().numpy())
             labels.append(batch["labels"].numpy())
     finally:
         for hook in hooks:
@@ -116,12 +116,17 @@ def _features(
     return np.concatenate(features), np.concatenate(labels)
 
 
-def _one_per_example(entering: Tensor, attention_mask: Tensor) -> Tensor:
-    """Decoder classifiers score every position and keep the last real one; take that position."""
+def _one_per_example(entering: Tensor, input_ids: Tensor, padding: int | None) -> Tensor:
+    """Decoder classifiers score every position and keep one; take that one, by transformers' rule.
+
+    It is the last token that is not the padding token, wherever the mask ends; without a padding token the last one.
+    """
     if entering.dim() == 2:
         return entering
-    positions = torch.arange(attention_mask.shape[1], device=attention_mask.device)
-    last = (attention_mask * positions).argmax(dim=1)
+    if padding is None:
+        return entering[:, -1]
+    positions = torch.arange(input_ids.shape[1], device=input_ids.device)
+    last = ((input_ids != padding) * positions).argmax(dim=1)
     return entering[torch.arange(len(last), device=last.device), last]
 
 

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from peft import LoraConfig, PeftModel
 from transformers import PreTrainedModel
 
-from balora.adapters import AdaptedModel, AdapterConfig, adapters_off, attach_adapter, find_method
+from balora.adapters import (
+    AdaptedModel,
+    AdapterConfig,
+    adapter_config_from_peft,
+    adapters_off,
+    attach_adapter,
+    find_method,
+)
+from balora.errors import ModelError
 from balora.task import Task
 from balora.teacher import check_agreement, probe_inputs, probe_logits
 
 
 def prepare_model(
     model: PreTrainedModel,
-    adapter_config: AdapterConfig | None = None,
+    adapter_config: AdapterConfig | LoraConfig | None = None,
     *,
     task: Task | None = None,
+    fresh_parameters: Sequence[str] | None = None,
     self_check: bool = True,
     self_check_tolerance: float | None = None,
 ) -> PreTrainedModel | AdaptedModel:
@@ -24,16 +36,22 @@ def prepare_model(
 
     Args:
         model: a transformers model, with its head for classification and regression.
-        adapter_config: method, rank, targets; PiSSA of rank 8 on all linear layers where left out.
+        adapter_config: method, rank, targets; PiSSA of rank 8 on all linear layers where left out. A
+            `peft.LoraConfig` is translated (`adapter_config_from_peft`).
         task: what the model is for; read off the model when left out.
+        fresh_parameters: names that the checkpoint did not hold; their modules are trained and saved in full. They are
+            `info["missing_keys"]` of `from_pretrained(..., output_loading_info=True)`. Where they are left out, a
+            body's pooler whose bias is exactly 0 counts as fresh for classification and regression.
         self_check: compare student, teacher and pretrained model.
         self_check_tolerance: largest allowed gap relative to the largest logit; by number format where left out.
 
     Returns:
-        A `peft.PeftModel` to hand to `BALoraTrainer` (or any trainer); for method `full` the model itself.
+        A `peft.PeftModel` to hand to `BALoraTrainer`; for method `full` the model itself. Other trainers train and save
+        it too, without the regularizers; a checkpoint of an anchored model (PiSSA) is plain LoRA of twice the rank, so
+        only `BALoraTrainer` can resume from one.
 
     Raises:
-        ModelError: a setting does not fit the model.
+        ModelError: the model has no head that can be trained here, or a setting does not fit it.
         SelfCheckError: with the measured gap.
 
     Example:
@@ -41,16 +59,48 @@ def prepare_model(
         >>> base = AutoModelForCausalLM.from_pretrained("my-model")  # doctest: +SKIP
         >>> model = prepare_model(base, AdapterConfig(method="pissa", r=16))  # doctest: +SKIP
     """
+    check_model(model, task)
     config = adapter_config or AdapterConfig()
+    if isinstance(config, LoraConfig):
+        config = adapter_config_from_peft(config)
     low_rank = find_method(config.method).low_rank
     if not (self_check and low_rank):
-        return attach_adapter(model, config, task)
+        return attach_adapter(model, config, task, fresh_parameters=fresh_parameters)
     dtype = next(model.parameters()).dtype
     inputs = probe_inputs(model)
     base = probe_logits(model, inputs)
-    adapted = attach_adapter(model, config, task)
+    adapted = attach_adapter(model, config, task, fresh_parameters=fresh_parameters)
     student = probe_logits(adapted, inputs)
     with adapters_off(adapted):
         teacher = probe_logits(adapted, inputs)
     check_agreement(student=student, teacher=teacher, base=base, dtype=dtype, tolerance=self_check_tolerance)
     return adapted
+
+
+def check_model(model: object, task: Task | None) -> None:
+    """Refuse what cannot be trained here before anything is attached to it.
+
+    Raises:
+        ModelError: for a name or path, a model with an adapter, and a model without a sequence-classification or
+            language-model head, or with the other one than the task needs.
+    """
+    if isinstance(model, str):
+        fix = "load it first, with transformers' AutoModelForCausalLM or AutoModelForSequenceClassification"
+        raise ModelError.at("model", f"'{model}' is a name, not a model", fix)
+    if isinstance(model, PeftModel):
+        raise ModelError.at("model", "it has an adapter already", "pass the pretrained model, without get_peft_model")
+    if not isinstance(model, PreTrainedModel):
+        raise ModelError.at("model", f"{type(model).__name__} is no transformers model", "pass a PreTrainedModel")
+    name = type(model).__name__
+    classifies = name.endswith("ForSequenceClassification")
+    generates = model.can_generate() or name.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration"))
+    classifier = "load it with AutoModelForSequenceClassification"
+    generator = "load it with AutoModelForCausalLM or AutoModelForSeq2SeqLM"
+    if not classifies and not generates:
+        what = f"{name} has neither a sequence-classification nor a language-model head"
+        raise ModelError.at(
+            "model", what, f"for classification and regression {classifier}, for generation {generator}"
+        )
+    if task is not None and (task == "generation") == classifies:
+        what = f"{name} does not fit task {task}"
+        raise ModelError.at("model", what, generator if classifies else classifier)

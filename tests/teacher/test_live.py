@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from balora.adapters import AdapterConfig, attach_adapter
 from balora.teacher import FrozenCopyTeacher, LiveTeacher, UntrainedTeacher, evaluation_mode
@@ -65,6 +68,15 @@ def test_a_frozen_copy_stays_where_it_was_taken() -> None:
     assert not any(parameter.requires_grad for parameter in copy.copy.parameters())
 
 
+@pytest.fixture
+def _own_accelerator_state() -> Iterator[None]:
+    """accelerate keeps one state per process; without this the first trainer's precision would count."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.mark.usefixtures("_own_accelerator_state")
 @pytest.mark.parametrize("prepared_first", [False, True], ids=["copied first", "prepared first"])
 def test_a_frozen_copy_runs_under_the_students_autocast(prepared_first: bool) -> None:
     """accelerate patches the model's forward, before or after the copy is taken."""

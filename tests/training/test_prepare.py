@@ -67,4 +67,3 @@ def test_fresh_parameters_are_handed_on() -> None:
     model = tiny.build("bert", "sequence_classification")
     adapted = prepare_model(model, fresh_parameters=["bert.pooler.dense.weight", "bert.pooler.dense.bias"])
     assert [name for name, p in adapted.named_parameters() if "pooler" in name and p.requires_grad]
-

@@ -23,8 +23,8 @@ from balora.errors import ModelError
 class PlainLoraSaving:
     """Mix-in: `save_pretrained` writes an adapter that stock PEFT, vLLM or lm-eval load without knowing the anchor.
 
-    On an anchored model use it rather than `peft.get_peft_model_state_dict`, which knows the factors of rank r alone,
-    and that is not the trained function.
+    On an anchored model use it rather than `peft.get_peft_model_state_dict`, which gives factors of rank r and anchors
+    that nothing else reads: without the anchors they are not the trained function.
     """
 
     peft_config: dict[str, LoraConfig]

@@ -188,3 +188,30 @@ def test_nan_free_when_the_model_rules_tokens_out() -> None:
     kept = logits[:, :4]
     expected = consistency_kl(kept, kept * 0.5, temperature=2.0) + focused_entropy(kept, top_k=4)
     torch.testing.assert_close(value, expected)
+
+
+@pytest.mark.parametrize("config", [{"teacher": "live"}, {"teacher": "cached"}, {"teacher_head": "linear_probe"}])
+def test_a_resumed_run_keeps_the_teacher_it_began_with(config: Any, tmp_path: Path) -> None:
+    """A new process draws another random head; the run must not notice."""
+
+    def start(head_seed: int) -> Any:
+        model = tiny.build("roberta", "sequence_classification", num_labels=3)
+        torch.manual_seed(head_seed)
+        for parameter in model.classifier.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+        return BALoraTrainer(
+            model=prepare_model(model, AdapterConfig(r=4)),
+            args=rows.arguments(tmp_path / "run", save_strategy="steps", save_steps=3),
+            config=BALoraConfig.nlu(**EVERY_TERM, teacher_cache_dir=tmp_path / f"cache-{head_seed}", **config),
+            train_dataset=rows.classified_rows(),
+        )
+
+    whole = start(1)
+    whole.train()
+    resumed = start(2)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "run" / "checkpoint-3"))
+    logs = []
+    for run in (whole, resumed):
+        logs.append([(log["loss"], log["consistency"]) for log in run.state.log_history if "loss" in log])
+    assert len(logs[0]) == 6
+    assert logs[1][-3:] == logs[0][-3:]

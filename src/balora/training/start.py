@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sized
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from balora.adapters import load_start
 from balora.errors import ModelError
 from balora.task import Task
 from balora.teacher import (
@@ -18,6 +20,7 @@ from balora.teacher import (
     Teacher,
     UntrainedTeacher,
     build_cached_teacher,
+    check_adapter_start,
     check_agreement,
     evaluation_mode,
     fit_linear_probe,
@@ -50,6 +53,8 @@ class Start:
     """Examples per forward where nothing is trained."""
     epochs: float
     """How often an example comes up."""
+    checkpoint: Path | None = None
+    """Where the run goes on from; None for a new one."""
 
 
 def start_teacher(start: Start) -> Teacher | None:
@@ -61,7 +66,12 @@ def start_teacher(start: Start) -> Teacher | None:
     """
     config = start.config
     check_teacher_settings(start)
-    if config.teacher_head == "linear_probe":
+    if start.adapted and config.self_check:
+        check_adapter_start(start.model)
+    if start.adapted and start.checkpoint is not None:
+        # A resumed run goes on with the heads it began with, not with those that this process drew or would fit.
+        load_start(start.model, start.checkpoint)
+    elif config.teacher_head == "linear_probe":
         fit_linear_probe(
             LiveTeacher() if start.adapted else UntrainedTeacher(),
             start.model,

@@ -13,7 +13,7 @@ import datasets
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
-from transformers.trainer_utils import EvalLoopOutput
+from transformers.trainer_utils import EvalLoopOutput, get_last_checkpoint
 
 from balora.adapters import load_trainable_state, save_trainable_state
 from balora.artefacts.layout import CHECKPOINT_PREFIX
@@ -107,7 +107,9 @@ class BALoraTrainer(Trainer):
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """As `Trainer.train`; the first call sets up and checks the teacher before anything is restored or trained."""
         if not self._started:
-            self.teacher = start_teacher(self._start())
+            resumed = kwargs.get("resume_from_checkpoint", args[0] if args else None)
+            with self.accelerator.autocast():
+                self.teacher = start_teacher(replace(self._start(), checkpoint=self._checkpoint(resumed)))
             self._started = True
         return super().train(*args, **kwargs)
 
@@ -266,6 +268,11 @@ class BALoraTrainer(Trainer):
         if not self._counts_positions or "position_ids" in batch or "attention_mask" not in batch:
             return batch
         return {**batch, "position_ids": positions(batch["attention_mask"])}
+
+    def _checkpoint(self, resumed: str | bool | None) -> Path | None:
+        """The folder that `resume_from_checkpoint` means: True is the newest one."""
+        folder = get_last_checkpoint(self.args.output_dir) if resumed is True else resumed
+        return Path(folder) if isinstance(folder, str) else None
 
     def _start(self) -> Start:
         args = self.args

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from balora.adapters import count_parameters
 from balora.artefacts import RunRecord, model_card, regularizers_in_words
+from balora.artefacts.layout import ADAPTER_CONFIG
 from balora.recipe import Recipe
 from balora.run.beginning import Beginning, described_data
 from balora.run.parts import Inputs
@@ -40,10 +42,15 @@ def begin_record(
     )
 
 
-def describe_as_card(recipe: Recipe, inputs: Inputs, trainer: BALoraTrainer, metrics: Mapping[str, float]) -> str:
-    """The model card of a finished run."""
+def describe_as_card(
+    recipe: Recipe, inputs: Inputs, trainer: BALoraTrainer, metrics: Mapping[str, float], folder: Path
+) -> str:
+    """The model card of a finished run, whose adapter lies in the folder already."""
+    config = folder / ADAPTER_CONFIG
+    saved = json.loads(config.read_text(encoding="utf-8")) if config.exists() else {}
     return model_card(
         base_name=recipe.model.name_or_path,
+        base_path=saved.get("base_model_name_or_path"),
         task=recipe.task,
         method=recipe.adapter.method,
         regularizers=regularizers_in_words(recipe.regularizers.model_dump()),

@@ -45,7 +45,9 @@ class GracefulStop(TrainerCallback):
         """Catch signals from here on; what comes before leaves nothing to save."""
         del state, control, kwargs
         if args.world_size == 1 and threading.current_thread() is threading.main_thread() and not self._before:
-            self._before = {number: signal.signal(number, self._note) for number in _SIGNALS}
+            # What a shell told the process to ignore, as it does for jobs in the background, stays ignored.
+            wanted = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._note) for number in wanted}
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Ask for a checkpoint, unless the epoch ends here: then its evaluation belongs into it as well."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,20 @@ def test_a_damaged_checkpoint_is_passed_over(method: str, tmp_path: Path) -> Non
     ]
     assert "goes on from checkpoint-2" in result.notes[0]
     assert (folder / weights).read_bytes() == expected
+    assert (folder / "damaged-checkpoint-6" / damaged.name).exists()
+    assert (folder / "damaged-checkpoint-4").exists()
+
+
+def test_a_good_checkpoint_is_never_removed_for_a_damaged_one(tmp_path: Path, signal_at: Any) -> None:
+    """transformers keeps the highest step; where the clock of the files is too coarse, whatever its age."""
+    recipe = long_recipe(tmp_path, save_strategy="steps", save_steps=4, save_total_limit=1)
+    signal_at("on_step_begin", 4, signal.SIGINT)
+    with pytest.raises(StoppedError, match="from step 5"):
+        train(recipe, show_progress=False)
+    shutil.copytree(tmp_path / "run" / "checkpoint-5", tmp_path / "run" / "checkpoint-11")
+    signal_at("on_step_begin", 9, signal.SIGINT)
+    with pytest.raises(StoppedError, match="from step 10"):
+        train(recipe, resume=True, show_progress=False)
 
 
 def test_without_a_complete_checkpoint_every_fault_is_named(tmp_path: Path, signal_at: Any) -> None:

@@ -1,7 +1,7 @@
 """The run folder: its layout, its record, and how things are written into it without losing anything."""
 
 from balora.artefacts.card import model_card, regularizers_in_words, write_model_card
-from balora.artefacts.checkpoints import list_checkpoints, newest_complete, step_of
+from balora.artefacts.checkpoints import list_checkpoints, newest_complete, set_aside, step_of
 from balora.artefacts.files import finite_or_null, write_json_atomically, write_text_atomically
 from balora.artefacts.folder import check_free, holds_nothing_but_a_start, make_run_folder
 from balora.artefacts.lock import sole_use
@@ -23,6 +23,7 @@ __all__ = [
     "newest_complete",
     "read_record",
     "regularizers_in_words",
+    "set_aside",
     "sole_use",
     "step_of",
     "write_json_atomically",

@@ -52,6 +52,17 @@ def newest_complete(path: Path, weights: str) -> tuple[Path | None, list[str]]:
     return None, skipped
 
 
+def set_aside(checkpoint: Path) -> Path:
+    """Rename a checkpoint that cannot be used, so that nobody takes it for the newest one; gives its new path.
+
+    transformers keeps the highest step when it removes old checkpoints, whether that one is complete or not.
+    """
+    target, number = checkpoint.with_name(f"damaged-{checkpoint.name}"), 2
+    while target.exists():
+        target, number = checkpoint.with_name(f"damaged-{checkpoint.name}-{number}"), number + 1
+    return checkpoint.rename(target)
+
+
 def fault_of(checkpoint: Path, weights: str) -> str | None:
     """What is missing or damaged in a checkpoint; None where it is complete.
 

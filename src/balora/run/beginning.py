@@ -64,7 +64,7 @@ def begin(folder: Path, recipe: Recipe, *, resume: bool) -> Beginning:
     if checkpoint is None:
         found = "; ".join(skipped) or "no checkpoint"
         raise OutputError.at("output.dir", f"'{folder}' holds nothing to resume from ({found})", _START_AGAIN)
-    notes = [f"{line}, so the run goes on from {checkpoint.name}" for line in skipped]
+    notes = [f"{line}, so the run goes on from {checkpoint.name} and it is set aside" for line in skipped]
     return Beginning(checkpoint, earlier, tuple(notes))
 
 

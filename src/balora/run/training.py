@@ -17,8 +17,10 @@ from balora.artefacts import (
     PeakMemory,
     RunRecord,
     holds_nothing_but_a_start,
+    list_checkpoints,
     make_run_folder,
     newest_complete,
+    set_aside,
     sole_use,
     step_of,
     write_json_atomically,
@@ -31,6 +33,7 @@ from balora.errors import DivergedError, StoppedError
 from balora.evaluation import perplexity_of
 from balora.recipe import Recipe, dump_recipe, recipe_notes
 from balora.run.beginning import Beginning, begin, check_same_data, checkpoint_weights
+from balora.run.checks import check_together
 from balora.run.description import begin_record, describe_as_card
 from balora.run.parts import (
     Inputs,
@@ -97,6 +100,7 @@ def train(
         transformers.set_seed(arguments.seed)
         inputs = read_inputs(recipe)
         check_same_data(beginning.earlier, inputs)
+        check_together(recipe, inputs, arguments)
         prepared = load_and_adapt(recipe, inputs)
         with _no_folder_without_a_run(folder):
             trainer = make_trainer(recipe, inputs, prepared.model, arguments)
@@ -113,6 +117,9 @@ def train(
             write_text_atomically(folder / RECIPE_AS_GIVEN, recipe_text or dump_recipe(recipe))
         else:
             record.write(folder)
+        for checkpoint in list_checkpoints(folder):
+            if step_of(checkpoint) > beginning.step:
+                set_aside(checkpoint)
         return _train_and_record(trainer, recipe, inputs, record, folder, beginning=beginning, console=console)
 
 
@@ -167,7 +174,7 @@ def _train_and_record(
     finally:
         progress.close()
     write_json_atomically(folder / ALL_RESULTS, metrics)
-    write_model_card(folder, describe_as_card(recipe, inputs, trainer, metrics))
+    write_model_card(folder, describe_as_card(recipe, inputs, trainer, metrics, folder))
     seconds = float(training_metrics.get("train_runtime", 0.0))
     record = record.ended(
         "finished", train_seconds=seconds, peak_cpu_gib=peak.cpu_gib, peak_gpu_gib=peak.gpu_gib, results=metrics

@@ -10,10 +10,13 @@ BaloraError                 1  our own bug, unless a subclass says otherwise
 ├── DivergedError           3  a loss or a gradient is not finite
 ├── ResourceError           4  out of memory or disk
 └── IncompleteError         5  finished, but not everything that was asked for
+
+StoppedError, a KeyboardInterrupt, ends with 130 or 143.
 """
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -96,6 +99,19 @@ class IncompleteError(BaloraError):
     """The work ended, but part of it is missing."""
 
     exit_code = 5
+
+
+class StoppedError(KeyboardInterrupt):
+    """The user or the system asked a run to stop, by Ctrl-C or SIGTERM; the message says how it can go on."""
+
+    def __init__(self, number: signal.Signals, advice: str = "") -> None:
+        self.number = number
+        super().__init__(advice or number.name)
+
+    @property
+    def exit_code(self) -> int:
+        """What shells expect of a process that this signal ended."""
+        return 128 + self.number
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

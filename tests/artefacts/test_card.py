@@ -33,10 +33,21 @@ def test_the_loading_code_is_python_with_the_right_class() -> None:
     assert "peft" not in code_in(card(method="full")).lower()
 
 
-def test_a_local_base_shows_no_path() -> None:
-    text = card(base_name="/home/someone/secret/models/tiny")
-    assert "someone" not in text
+def test_the_loading_code_names_the_base_as_the_adapter_does() -> None:
+    text = card(base_name="~/models/tiny", base_path="/home/someone/models/tiny")
+    assert 'from_pretrained("/home/someone/models/tiny"' in code_in(text)
     assert 'base_model: "tiny"' in text
+    assert "# tiny fine-tuned" in text
+    assert 'from_pretrained("org/model"' in code_in(card())
+
+
+def test_each_split_has_its_own_scores() -> None:
+    text = card(results={"eval_accuracy": 0.5, "test_accuracy": 0.25})
+    validation, test = text.split("## Scores on the validation split")[1].split("## Scores on the test split")
+    assert "| eval_accuracy | 0.5000 |" in validation
+    assert "test_accuracy" not in validation
+    assert "| test_accuracy | 0.2500 |" in test
+    assert "validation split" not in card(results={"test_accuracy": 0.25})
 
 
 def test_names_from_data_cannot_break_out() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from balora.artefacts import check_free, check_resumable, list_checkpoints, make_run_folder
+from balora.artefacts import RunRecord, check_free, make_run_folder
 from balora.errors import OutputError
 
 
@@ -36,15 +36,31 @@ def test_a_read_only_place_is_refused(tmp_path: Path) -> None:
         check_free(tmp_path / "run")
 
 
-def test_the_newest_checkpoint_is_the_highest_number(tmp_path: Path) -> None:
-    for name in ("checkpoint-9", "checkpoint-10", "checkpoint-final"):
-        (tmp_path / name).mkdir()
-    assert check_resumable(tmp_path).name == "checkpoint-10"
-    assert {folder.name for folder in list_checkpoints(tmp_path)} == {"checkpoint-9", "checkpoint-10"}
+def test_a_place_that_takes_no_files_is_refused() -> None:
+    with pytest.raises(OutputError, match="cannot be written"):
+        check_free(Path("/proc/self/runs/r"))
 
 
-def test_nothing_to_resume_is_said(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="there is no run folder"):
-        check_resumable(tmp_path / "missing")
-    with pytest.raises(OutputError, match="holds no checkpoint"):
-        check_resumable(tmp_path)
+@pytest.mark.parametrize("status", ["interrupted", "failed", "running"])
+def test_what_ended_before_its_first_checkpoint_may_be_replaced(status: str, tmp_path: Path) -> None:
+    RunRecord.begin("balora train x.yaml").ended(status).write(tmp_path)
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n')
+    check_free(tmp_path)
+    assert (tmp_path / "metrics.jsonl").exists(), "checking removes nothing"
+    make_run_folder(tmp_path)
+    assert not (tmp_path / "metrics.jsonl").exists()
+
+
+@pytest.mark.parametrize("precious", ["adapter_model.safetensors", "checkpoint-3", "notes.txt", "README.md"])
+def test_nothing_that_could_be_missed_is_replaced(precious: str, tmp_path: Path) -> None:
+    RunRecord.begin("balora train x.yaml").ended("interrupted").write(tmp_path)
+    (tmp_path / precious).mkdir() if precious.startswith("checkpoint") else (tmp_path / precious).write_text("x")
+    with pytest.raises(OutputError, match="already holds files"):
+        make_run_folder(tmp_path)
+
+
+@pytest.mark.parametrize("status", ["finished", "diverged"])
+def test_a_run_that_came_to_an_end_of_its_own_stays(status: str, tmp_path: Path) -> None:
+    RunRecord.begin("balora train x.yaml").ended(status).write(tmp_path)
+    with pytest.raises(OutputError, match="already holds files"):
+        make_run_folder(tmp_path)

@@ -21,6 +21,7 @@ from balora.errors import (
     Problem,
     ResourceError,
     SelfCheckError,
+    StoppedError,
 )
 
 HEAVY = ("torch", "transformers", "peft", "datasets", "numpy", "sklearn", "scipy")
@@ -103,8 +104,10 @@ DISK_FULL = OSError(errno.ENOSPC, "No space left on device")
             1,
             "error: this is a bug in balora (ZeroDivisionError: division by zero); run again with --debug",
         ),
-        (KeyboardInterrupt(), 130, "stopped; the same command with --resume"),
-        (SystemExit(143), 143, "stopped; the same command with --resume"),
+        (KeyboardInterrupt(), 130, "stopped before training began; run the same command again"),
+        (SystemExit(143), 143, "stopped before training began; run the same command again"),
+        (StoppedError(signal.SIGINT, "goes on from step 3"), 130, "goes on from step 3"),
+        (StoppedError(signal.SIGTERM, "goes on from step 3"), 143, "goes on from step 3"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
 )
@@ -209,7 +212,7 @@ def test_signals_unwind_and_end_with_their_code(folder, sent: signal.Signals, co
     _, err = process.communicate(timeout=30)
     assert process.returncode == code
     assert "cleaned up" in err
-    assert "stopped; the same command with --resume" in err
+    assert "stopped before training began; run the same command again" in err
     assert "Traceback" not in err
 
 

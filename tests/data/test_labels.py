@@ -105,6 +105,14 @@ def test_classes_that_only_other_splits_have_are_named_with_place_and_count() ->
     assert str(error.value).startswith("d:2: class 'contradiction' (2 rows of validation) has no training row")
 
 
+def test_an_unknown_label_is_offered_a_class_of_its_own_by_name() -> None:
+    _, problem = label_problem("maybe", NLI, "d:7")
+    assert problem.fix.endswith(f"or {mapping_to_copy([*NLI.names, 'maybe'])}")
+    assert '"0"' not in problem.fix
+    many = Labels.of_names([f"class {letter}" for letter in "abcdefghijkl"], "d")
+    assert "data.labels" not in label_problem("maybe", many, "d:7")[1].fix
+
+
 def test_the_mapping_to_copy_is_yaml() -> None:
     assert mapping_to_copy(["a", "b"]) == 'data.labels: {"a": 0, "b": 1}'
 

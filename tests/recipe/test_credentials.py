@@ -12,6 +12,8 @@ from balora.recipe.credentials import has_credential, names_credential
     [
         "hf_" + "aB3" * 11,
         "token: sk-proj-" + "a1" * 20,
+        "sk-" + "aBcDeFgHiJkLmNoP",
+        "sk-ant-api03-" + "x" * 20,
         "ghp_" + "a" * 36,
         "github_pat_" + "a" * 30,
         "AKIA" + "ABCD1234" * 2,
@@ -33,6 +35,7 @@ def test_secrets_are_seen(text: str) -> None:
         "task-sk-1",
         "https://example.org:80/x",
         "a" * 40,
+        "sk-learn-baseline-run-number-twelve",
         "learning_rate: 5e-5",
     ],
 )

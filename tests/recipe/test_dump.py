@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import transformers
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -87,6 +88,13 @@ def test_a_dumped_recipe_loads_to_an_equal_one(recipe: Recipe) -> None:
 def test_shipped_recipes_survive_it_too(name: str) -> None:
     recipe = load_recipe(name)
     assert parse_recipe(dump_recipe(recipe)) == recipe
+
+
+def test_the_header_promises_no_more_than_stands_below() -> None:
+    text = "task: generation\nmodel: {name_or_path: m}\ndata: {train: t.csv}"
+    header = dump_recipe(parse_recipe(text)).split("task:")[0]
+    assert all(line.startswith("#") for line in header.splitlines())
+    assert f"as in transformers {transformers.__version__}" in " ".join(header.replace("#", " ").split())
 
 
 def test_every_setting_is_written_out() -> None:

@@ -81,7 +81,10 @@ def test_text_with_braces_stays_text(override: str, value: str | None) -> None:
         ("adapter.r=eight", "is 'eight'; expected a whole number"),
         ("adapter.r.x=1", "adapter.r is 8, which has no settings below it"),
         ("task.x=1", "'task' has no settings below it"),
-        ("adapter=pissa", "expected a mapping"),
+        ("adapter=pissa", "expected settings below it; for example adapter.method"),
+        ("model=foo", "expected settings below it; for example model.name_or_path"),
+        ("regularizers=papr", "did you mean 'paper'"),
+        ("regularizers=3", "write paper or none"),
         ("training.bf16=perhaps", "expected true or false"),
     ],
 )

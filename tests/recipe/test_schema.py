@@ -76,6 +76,19 @@ def test_a_form_against_the_task_is_refused() -> None:
             recipe(regularizers=wrong)
 
 
+@pytest.mark.parametrize(("name", "value"), [("teacher", "cached"), ("teacher_head", "linear_probe")])
+def test_teachers_that_cannot_generate_are_refused(name: str, value: str) -> None:
+    with pytest.raises(ValidationError, match=f"{name} is '{value}', which is for classification and regression"):
+        recipe(task="generation", regularizers={name: value})
+    assert getattr(recipe(task="classification", regularizers={name: value}).regularizers, name) == value
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_seeds_that_no_generator_takes(seed: int) -> None:
+    with pytest.raises(ValidationError, match="expected a whole number from 0 to 4294967295"):
+        recipe(adapter={"seed": seed})
+
+
 def test_a_preset_of_another_task_is_refused() -> None:
     with pytest.raises(ValidationError, match="'cola' is a classification task"):
         recipe(task="regression", data={"preset": "cola"})

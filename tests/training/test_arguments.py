@@ -76,6 +76,13 @@ def test_values_take_the_type_of_their_field() -> None:
         ({"warmup_ratio": 1.5}, "from 0 to below 1"),
         ({"group_by_length": "sometimes"}, "expected true or false"),
         ({"dataloader_prefetch_factor": 2}, "needs worker processes"),
+        ({"push_to_hub": True}, "balora uploads nothing"),
+        ({"batch_eval_metrics": True}, "cannot be true"),
+        ({"eval_do_concat_batches": False}, "cannot be false"),
+        ({"debug": "underflow_overflow"}, "does not support"),
+        ({"seed": 2**32}, "less than or equal to 4294967295"),
+        ({"data_seed": 2**32}, "less than or equal to 4294967295"),
+        ({"save_strategy": "best"}, "set metric_for_best_model"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_was_expected(training: dict, said: str) -> None:
@@ -86,6 +93,13 @@ def test_a_wrong_value_is_named_with_what_was_expected(training: dict, said: str
 
 def test_all_problems_come_at_once() -> None:
     assert len(problems({"seed": "x", "bf16": 3, "optm": 1, "num_train_epochs": -1})) == 4
+
+
+@pytest.mark.parametrize(
+    "wish", [{"load_best_model_at_end": True}, {"save_strategy": "best", "metric_for_best_model": "loss"}]
+)
+def test_the_best_model_needs_evaluations(wish: dict) -> None:
+    assert "set eval_strategy" in str(problems({**wish, "eval_strategy": "no"}))
 
 
 def test_a_secret_is_never_repeated() -> None:
@@ -178,7 +192,14 @@ def test_the_best_model_needs_matching_strategies_and_gets_them(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "wish", [{"eval_strategy": "epoch"}, {"load_best_model_at_end": True}, {"eval_on_start": True}]
+    "wish",
+    [
+        {"eval_strategy": "epoch"},
+        {"load_best_model_at_end": True},
+        {"eval_on_start": True},
+        {"save_strategy": "best", "metric_for_best_model": "loss"},
+        {"lr_scheduler_type": "reduce_lr_on_plateau"},
+    ],
 )
 def test_evaluation_without_validation_data_is_refused(wish: dict, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no validation split; set data\.validation"):
@@ -202,7 +223,7 @@ def test_a_tracker_that_is_not_installed_is_said_before_training(
 
 def test_what_transformers_refuses_is_the_users_input(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^training: "):
-        build({"lr_scheduler_type": "reduce_lr_on_plateau"}, tmp_path)
+        build({"accelerator_config": {"foo": 1}}, tmp_path)
 
 
 def test_choices_are_those_of_the_enumeration() -> None:

@@ -1,10 +1,12 @@
 """The run folder: its layout, its record, and how things are written into it without losing anything."""
 
 from balora.artefacts.card import model_card, regularizers_in_words, write_model_card
+from balora.artefacts.checkpoints import list_checkpoints, newest_complete, set_aside, step_of
 from balora.artefacts.files import finite_or_null, write_json_atomically, write_text_atomically
-from balora.artefacts.folder import check_free, check_resumable, list_checkpoints, make_run_folder
+from balora.artefacts.folder import check_free, holds_nothing_but_a_start, make_run_folder
+from balora.artefacts.lock import sole_use
 from balora.artefacts.memory import PeakMemory
-from balora.artefacts.record import RunRecord, describe_hardware
+from balora.artefacts.record import RunRecord, describe_hardware, read_record
 from balora.artefacts.settings import OutputSettings
 
 __all__ = [
@@ -12,13 +14,18 @@ __all__ = [
     "PeakMemory",
     "RunRecord",
     "check_free",
-    "check_resumable",
     "describe_hardware",
     "finite_or_null",
+    "holds_nothing_but_a_start",
     "list_checkpoints",
     "make_run_folder",
     "model_card",
+    "newest_complete",
+    "read_record",
     "regularizers_in_words",
+    "set_aside",
+    "sole_use",
+    "step_of",
     "write_json_atomically",
     "write_model_card",
     "write_text_atomically",

@@ -21,6 +21,7 @@ LOADERS: dict[Task, str] = {
 def model_card(
     *,
     base_name: str,
+    base_path: str | None = None,
     task: Task,
     method: str,
     regularizers: str,
@@ -32,7 +33,8 @@ def model_card(
     """The card as Markdown with the metadata block that hubs read.
 
     Args:
-        base_name: hub id of the pretrained model; of a local folder only its last part is shown.
+        base_name: hub id of the pretrained model; of a local folder the title shows only its last part.
+        base_path: what `adapter_config.json` says of the base, for the loading code; left out, `base_name`.
         task: what was learned.
         method: the adaptation method.
         regularizers: the weights in words.
@@ -47,8 +49,7 @@ def model_card(
     adapter = method != "full"
     header = ["---", f"base_model: {_quoted(shown)}", "library_name: " + ("peft" if adapter else "transformers")]
     header += ["tags:", "- balora", "- ba-lora", f"- {method}", *(["- lora"] if adapter else []), "---"]
-    rows = [f"| {name} | {value:.4f} |" for name, value in results.items()]
-    table = ["| score | value |", "|---|---|", *rows] if rows else ["No score was computed."]
+    tables = [*_table("validation", "eval_", results), *_table("test", "test_", results)]
     names = [f"Classes by id: {', '.join(_escaped(name) for name in label_names)}.", ""] if label_names else []
     return "\n".join(
         [
@@ -62,17 +63,21 @@ def model_card(
             "## Load it",
             "",
             "```python",
-            *_loading_code(shown, loader, labels, adapter=adapter),
+            *_loading_code(base_path or base_name, loader, labels, adapter=adapter),
             "```",
             "",
-            "## Scores on the validation split",
-            "",
-            *table,
-            "",
+            *(tables or ["## Scores", "", "No score was computed.", ""]),
             "`recipe.resolved.yaml` repeats this run; `run.json` says on what it ran.",
             "",
         ]
     )
+
+
+def _table(split: str, prefix: str, results: Mapping[str, float]) -> list[str]:
+    """The scores of one split under a heading of their own; nothing where there is none."""
+    rows = [f"| {name} | {value:.4f} |" for name, value in results.items() if name.startswith(prefix)]
+    heading = [f"## Scores on the {split} split", "", "| score | value |", "|---|---|"]
+    return [*heading, *rows, ""] if rows else []
 
 
 def write_model_card(folder: Path, card: str) -> None:

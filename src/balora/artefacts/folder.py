@@ -2,52 +2,45 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
 from pathlib import Path
 
-from balora.artefacts.layout import CHECKPOINT_PREFIX
+from balora.artefacts.layout import RECIPE_AS_GIVEN, RECIPE_RESOLVED, RUN_RECORD, STEP_METRICS
+from balora.artefacts.record import read_record
 from balora.errors import OutputError
+
+WRITTEN_BEFORE_THE_FIRST_CHECKPOINT = frozenset({RECIPE_AS_GIVEN, RECIPE_RESOLVED, RUN_RECORD, STEP_METRICS})
+_ELSEWHERE = "set output.dir to another folder"
 
 
 def check_free(path: Path) -> None:
-    """Refuse a run folder that holds anything, or that cannot be made; writes nothing.
+    """Refuse a run folder that holds anything, or that cannot be made; leaves no trace.
+
+    What a run left that ended before its first checkpoint is no result, and may be replaced.
 
     Raises:
         OutputError: the path is a file, a folder with content, or lies under something that cannot be written.
     """
-    if path.is_file() or (path.is_symlink() and not path.exists()):
-        raise OutputError.at("output.dir", f"'{path}' is a file", "name a folder that does not exist yet")
-    if path.is_dir() and any(path.iterdir()):
-        what = f"'{path}' already holds files, and nothing is ever overwritten"
-        fix = "continue it with --resume, or set output.dir to another folder"
-        raise OutputError.at("output.dir", what, fix)
-    parent = next(ancestor for ancestor in (path, *path.absolute().parents) if ancestor.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise OutputError.at("output.dir", f"'{parent}' cannot be written", "set output.dir to another folder")
+    try:
+        if path.is_file() or (path.is_symlink() and not path.exists()):
+            raise OutputError.at("output.dir", f"'{path}' is a file", "name a folder that does not exist yet")
+        if path.is_dir() and any(path.iterdir()) and not holds_nothing_but_a_start(path):
+            what = f"'{path}' already holds files, and nothing is ever overwritten"
+            raise OutputError.at("output.dir", what, f"continue it with --resume, or {_ELSEWHERE}")
+        parent = next(ancestor for ancestor in (path, *path.absolute().parents) if ancestor.exists())
+        # Permissions do not tell it all: a file system may be read-only, full of rules, or no place for files at all.
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        what = f"'{path}' cannot be written ({error.strerror or error})"
+        raise OutputError.at("output.dir", what, _ELSEWHERE) from error
 
 
-def check_resumable(path: Path) -> Path:
-    """The newest checkpoint of an interrupted run.
-
-    Raises:
-        OutputError: there is no such folder, or it holds no checkpoint.
-    """
-    if not path.is_dir():
-        raise OutputError.at("output.dir", f"there is no run folder '{path}' to resume", "start without --resume")
-    checkpoints = sorted(list_checkpoints(path), key=lambda folder: int(folder.name.removeprefix(CHECKPOINT_PREFIX)))
-    if not checkpoints:
-        what = f"'{path}' holds no checkpoint to resume from"
-        raise OutputError.at("output.dir", what, "start again in another folder")
-    return checkpoints[-1]
-
-
-def list_checkpoints(path: Path) -> list[Path]:
-    """The folders checkpoint-N of a run, in no particular order."""
-    return [
-        folder
-        for folder in path.glob(f"{CHECKPOINT_PREFIX}*")
-        if folder.is_dir() and folder.name.removeprefix(CHECKPOINT_PREFIX).isdigit()
-    ]
+def holds_nothing_but_a_start(path: Path) -> bool:
+    """Whether a folder holds only what a run wrote that ended before it had a checkpoint or a result."""
+    if {entry.name for entry in path.iterdir()} - WRITTEN_BEFORE_THE_FIRST_CHECKPOINT:
+        return False
+    return read_record(path).get("status") in {"running", "interrupted", "failed"}
 
 
 def make_run_folder(path: Path) -> Path:
@@ -60,6 +53,6 @@ def make_run_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        what = f"'{path}' cannot be made: {error.strerror}"
-        raise OutputError.at("output.dir", what, "set output.dir to another folder") from error
+        raise OutputError.at("output.dir", f"'{path}' cannot be made: {error.strerror}", _ELSEWHERE) from error
+    (path / STEP_METRICS).unlink(missing_ok=True)
     return path

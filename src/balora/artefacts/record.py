@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import platform
 import subprocess
+import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -29,7 +33,7 @@ class RunRecord:
     command: str
     """What started it."""
     started_at: str
-    """UTC, ISO 8601."""
+    """UTC, ISO 8601; of the first leg."""
     versions: dict[str, str]
     """Python and packages."""
     hardware: dict[str, Any]
@@ -44,38 +48,81 @@ class RunRecord:
     """Every seed by what it is for."""
     notes: list[str] = field(default_factory=list)
     """What the user was told at the start."""
+    legs: list[dict[str, Any]] = field(default_factory=list)
+    """One entry for each time the run was started or resumed: when, from which step, for how long, how it ended."""
     ended_at: str | None = None
     """UTC, ISO 8601."""
     train_seconds: float | None = None
-    """Wall time of the training loop."""
+    """Wall time of the training loop, over all legs whose end was recorded."""
     peak_cpu_gib: float | None = None
-    """Peak resident memory while training."""
+    """Peak resident memory while training; the highest of all legs."""
     peak_gpu_gib: float | None = None
-    """Peak of the CUDA allocator while training."""
+    """Peak of the CUDA allocator while training; the highest of all legs."""
     results: dict[str, float] = field(default_factory=dict)
     """Final scores."""
     failure: str | None = None
     """Why it ended early."""
 
     @classmethod
-    def begin(cls, command: str) -> Self:
-        """A record of a run that starts now on this machine."""
+    def begin(cls, command: str, *, earlier: Mapping[str, Any] | None = None, from_step: int = 0) -> Self:
+        """A record of a run that starts or goes on now on this machine.
+
+        Args:
+            command: what started it.
+            earlier: the record of the legs so far, from `read_record`; none for a new run.
+            from_step: the step of the checkpoint that it goes on from.
+        """
+        before, now = earlier or {}, _now()
+        leg = {"started_at": now, "from_step": from_step, "command": command}
         return cls(
             status="running",
-            command=command,
-            started_at=_now(),
+            command=str(before.get("command", command)),
+            started_at=str(before.get("started_at", now)),
             versions={"python": platform.python_version(), **_package_versions()},
             hardware=describe_hardware(),
-            source_commit=_source_commit(),
+            source_commit=source_commit(),
+            legs=[*before.get("legs", []), leg],
+            train_seconds=before.get("train_seconds"),
+            peak_cpu_gib=before.get("peak_cpu_gib"),
+            peak_gpu_gib=before.get("peak_gpu_gib"),
         )
 
-    def ended(self, status: str, **facts: Any) -> Self:
-        """The record with its end and further facts filled in."""
-        return replace(self, status=cast("Status", status), ended_at=_now(), **facts)
+    def ended(
+        self,
+        status: str,
+        *,
+        train_seconds: float | None = None,
+        peak_cpu_gib: float | None = None,
+        peak_gpu_gib: float | None = None,
+        **facts: Any,
+    ) -> Self:
+        """The record with its end and further facts filled in; seconds and peaks are those of this leg."""
+        now = _now()
+        leg = {**self.legs[-1], "ended_at": now, "status": status, "train_seconds": train_seconds}
+        seconds = [each for each in (self.train_seconds, train_seconds) if each is not None]
+        return replace(
+            self,
+            status=cast("Status", status),
+            ended_at=now,
+            legs=[*self.legs[:-1], leg],
+            train_seconds=sum(seconds) if seconds else None,
+            peak_cpu_gib=_higher(self.peak_cpu_gib, peak_cpu_gib),
+            peak_gpu_gib=_higher(self.peak_gpu_gib, peak_gpu_gib),
+            **facts,
+        )
 
     def write(self, folder: Path) -> None:
         """Write run.json into the run folder."""
         write_json_atomically(folder / RUN_RECORD, asdict(self))
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The record in a run folder as it stands; empty where there is none that can be read."""
+    try:
+        found = json.loads((folder / RUN_RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def describe_hardware() -> dict[str, Any]:
@@ -107,19 +154,31 @@ def _package_versions() -> dict[str, str]:
     return found
 
 
-def _source_commit() -> str | None:
-    """The commit of the checkout this file lies in; None for an installed package."""
-    here = Path(__file__).resolve()
-    root = next((parent for parent in here.parents if (parent / ".git").exists()), None)
-    if root is None:
+def source_commit(package: Path | None = None) -> str | None:
+    """The commit of balora's own checkout, where balora runs from one; None for an installed package.
+
+    An environment inside somebody else's repository is no checkout of balora.
+
+    Args:
+        package: the folder of the package; left out, the one that runs.
+    """
+    here = (package or Path(__file__).parents[1]).resolve()
+    root = here.parents[1]
+    if here != root / "src" / "balora" or not (root / ".git").exists():
         return None
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        answer = subprocess.run(
-            ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
+        project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
+        command = ["git", "-C", str(root), "rev-parse", "HEAD"]
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True, env=outside)
+    except (OSError, ValueError, KeyError, TypeError, subprocess.SubprocessError):
         return None
-    return answer.stdout.strip()
+    return answer.stdout.strip() if project == "balora" else None
+
+
+def _higher(one: float | None, other: float | None) -> float | None:
+    found = [each for each in (one, other) if each is not None]
+    return max(found) if found else None
 
 
 def _now() -> str:

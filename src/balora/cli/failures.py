@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from balora.errors import BaloraError, InputError
+from balora.errors import BaloraError, InputError, StoppedError
 
 OUR_BUG = 1
 USAGE = 2
@@ -57,6 +57,9 @@ class Failure:
 def failure_of(error: BaseException) -> Failure:
     """The way a command ends with this exception."""
     kind = type(error).__name__
+    stopped = stopped_run(error)
+    if stopped is not None:
+        return Failure(stopped.exit_code, type(stopped).__name__, (), ({"what": str(stopped)},))
     if isinstance(error, InputError):
         parts = tuple({"where": p.where, "what": p.what, "fix": p.fix} for p in error.problems)
         return Failure(error.exit_code, kind, tuple(str(problem) for problem in error.problems), parts)
@@ -75,6 +78,11 @@ def failure_of(error: BaseException) -> Failure:
             return Failure(OUT_OF_RESOURCES, kind, (f"out of memory ({_first_line(cause)}); {_LESS_MEMORY}",))
     line = f"this is a bug in balora ({kind}: {_first_line(error)}); run again with --debug to see where, and report it"
     return Failure(OUR_BUG, kind, (line,))
+
+
+def stopped_run(error: BaseException) -> StoppedError | None:
+    """The stop that lies behind an exception; the command line's library wraps it in one of its own."""
+    return next((cause for cause in _causes(error) if isinstance(cause, StoppedError)), None)
 
 
 def _usage(error: Any) -> str:

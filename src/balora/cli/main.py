@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from balora.cli import demo, doctor, recipes, train, validate
-from balora.cli.failures import INTERRUPTED, TERMINATED, failure_of
+from balora.cli.failures import INTERRUPTED, TERMINATED, failure_of, stopped_run
 from balora.cli.output import print_error, print_json, print_message, print_result
 
 app = typer.Typer(
@@ -67,11 +67,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         if isinstance(stop.__context__, BrokenPipeError):  # typer makes it an exit of its own
             return _report(stop.__context__, debug=False, as_json=False)
+        stopped = stopped_run(stop)
+        if stopped is not None:
+            print_message(str(stopped))
+            return _report(stopped, debug=debug, as_json="--json" in words)
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except BaseException as error:
         code = _report(error, debug=debug, as_json="--json" in words)
     if code in {INTERRUPTED, TERMINATED}:
-        again = "; the same command with --resume goes on from the newest checkpoint" if words[0] == "train" else ""
+        again = " before training began; run the same command again" if words[0] == "train" else ""
         print_message(f"stopped{again}")
     return code
 
@@ -110,7 +114,7 @@ def _never_fail_to_print() -> None:
 
 @contextlib.contextmanager
 def _terminated_by_signal() -> Iterator[None]:
-    """Let SIGTERM unwind the stack like an interrupt does, so that files are closed and the run can be resumed."""
+    """Let SIGTERM unwind the stack like an interrupt does, so that files are closed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -8,6 +8,7 @@ import typer
 
 from balora.cli.arguments import DryRunOption, JsonOption, OverridesArgument, QuietOption, RecipeArgument, ResumeOption
 from balora.cli.output import chatter_to_stderr, print_json, print_result, quiet_libraries, two_columns
+from balora.errors import StoppedError
 
 
 def train(
@@ -34,7 +35,10 @@ def train(
             planned = plan(loaded)
         else:
             text = with_overrides_noted(read_recipe_text(recipe)[0], changes)
-            result = run_training(loaded, recipe_text=text, resume=resume, show_progress=not quiet)
+            try:
+                result = run_training(loaded, recipe_text=text, resume=resume, show_progress=not quiet)
+            except StoppedError as stop:  # typer would make a KeyboardInterrupt an exit without a word
+                raise SystemExit(stop.exit_code) from stop
     if dry_run and as_json:
         print_json({"recipe": loaded.model_dump(mode="json"), "plan": planned.text, "notes": planned.notes})
     elif dry_run:

@@ -13,6 +13,9 @@ from balora.errors import DataError, Problem, did_you_mean
 UNLABELLED = "-1"
 """The label of rows without a label, as in GLUE's test splits."""
 
+SHOWN_IN_MAPPING = 12
+"""Pairs of a mapping that a message shows."""
+
 _DROP = "correct it, or set data.on_bad_row: drop"
 
 
@@ -149,8 +152,8 @@ def mapping_to_copy(values: Sequence[str]) -> str:
     >>> mapping_to_copy(["1", "5"])
     'data.labels: {"1": 0, "5": 1}'
     """
-    pairs = [f'"{value}": {index}' for index, value in enumerate(values[:12])]
-    return f"data.labels: {{{', '.join(pairs)}{', ...' if len(values) > 12 else ''}}}"
+    pairs = [f'"{value}": {index}' for index, value in enumerate(values[:SHOWN_IN_MAPPING])]
+    return f"data.labels: {{{', '.join(pairs)}{', ...' if len(values) > SHOWN_IN_MAPPING else ''}}}"
 
 
 def label_problem(value: str | None, labels: Labels, place: str) -> tuple[str, Problem]:
@@ -161,10 +164,16 @@ def label_problem(value: str | None, labels: Labels, place: str) -> tuple[str, P
         what = "label -1, which means that the row has no label (as in GLUE's test splits)"
         fix = f"use a labelled split, or set data.on_bad_row: drop; if -1 is a class: {_mapping_with_minus_one(labels)}"
         return "the label is -1", Problem(place, what, fix)
-    fix = _DROP if is_integer(value) else f"{did_you_mean(value, labels.names)} or {mapping_to_copy([*labels.ids][:6])}"
+    fix = _DROP if is_integer(value) else f"{did_you_mean(value, labels.names)}{_or_one_more_class(value, labels)}"
     if _is_fraction(value):
         fix = "set task: regression if these are scores"
     return "the label is unknown", Problem(place, labels.fault(value), fix)
+
+
+def _or_one_more_class(value: str, labels: Labels) -> str:
+    """The mapping in which the value is a class of its own, where it is short enough to copy."""
+    every = [*labels.names, value]
+    return f" or {mapping_to_copy(every)}" if len(every) <= SHOWN_IN_MAPPING else ""
 
 
 def _mapping_with_minus_one(labels: Labels) -> str:

@@ -8,7 +8,7 @@ ADVICE = "remove it, revoke it if it was shared, and set it in the environment (
 
 _SHAPES = re.compile(
     r"""\bhf_[A-Za-z0-9]{16,}            # Hugging Face
-      | \bsk-[A-Za-z0-9_-]{16,}          # OpenAI, Anthropic and others
+      | \bsk-(?=[a-z_-]*[A-Z0-9])[A-Za-z0-9_-]{16,}  # OpenAI, Anthropic and others
       | \bgh[pousr]_[A-Za-z0-9]{20,}     # GitHub
       | \bgithub_pat_[A-Za-z0-9_]{20,}
       | \bglpat-[A-Za-z0-9_-]{16,}       # GitLab
@@ -29,6 +29,8 @@ def has_credential(text: str) -> bool:
     """Whether the text contains something shaped like a secret.
 
     >>> has_credential("hf_" + "a" * 34), has_credential("hf_models/llama")
+    (True, False)
+    >>> has_credential("sk-" + "a1" * 12), has_credential("sk-learn-baseline-run-number-twelve")
     (True, False)
     """
     return _SHAPES.search(text) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from importlib.metadata import version
 
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import ScalarNode
@@ -11,7 +12,10 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from balora.recipe.schema import Recipe
 
 _RARE_LINE_ENDS = set("\x85\u2028\u2029")
-_HEADER = "# The resolved recipe: every setting, with the defaults filled in.\n"
+_HEADER = """\
+# The resolved recipe: every setting of balora, with the defaults filled in. Under training stand those that shape the
+# run; whatever is not there is as in transformers {version}.
+"""
 
 
 class _Representer(RoundTripRepresenter):
@@ -29,11 +33,11 @@ _Representer.add_representer(type(None), _Representer.represent_none)
 
 
 def dump_recipe(recipe: Recipe) -> str:
-    """The recipe with every setting spelled out, as YAML; `parse_recipe` of it gives an equal recipe."""
+    """The recipe as YAML with what shapes the run spelled out; `parse_recipe` of it gives an equal recipe."""
     yaml = YAML()
     yaml.Representer = _Representer
     yaml.width = 120
     stream = io.StringIO()
-    stream.write(_HEADER)
+    stream.write(_HEADER.format(version=version("transformers")))
     yaml.dump(recipe.model_dump(mode="json"), stream)
     return stream.getvalue()

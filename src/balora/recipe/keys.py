@@ -11,9 +11,9 @@ from typing import Any
 from balora.errors import did_you_mean
 from balora.recipe.credentials import ADVICE, names_credential
 from balora.recipe.foreign import foreign_advice
-from balora.recipe.schema import Recipe
+from balora.recipe.schema import REGULARIZER_WORDS, Recipe
 from balora.settings import Settings
-from balora.training.argument_fields import RefusedError, shown
+from balora.training.argument_fields import RefusedError, nearest_choice, shown
 from balora.training.arguments import argument_names
 from balora.training.renamed_arguments import NOT_IN_A_RECIPE, UNUSED_FLAGS
 
@@ -52,6 +52,24 @@ def known_keys(section: str) -> Mapping[str, str]:
 def sections() -> list[str]:
     """Every section of a recipe, in its order."""
     return [name for name in Recipe.model_fields if name in section_settings() or name == "training"]
+
+
+def check_section(section: str, value: object) -> None:
+    """Refuse what cannot stand in place of a whole section: only `regularizers` has words of its own.
+
+    Raises:
+        RefusedError: with the word that was probably meant, or a key to write instead.
+    """
+    if value is None or isinstance(value, dict):
+        return
+    example = f"{section}.{USUAL_KEY[section]}"
+    fix = f"for example {example}"
+    if section == "regularizers":
+        if isinstance(value, str) and value in REGULARIZER_WORDS:
+            return
+        words = nearest_choice(value, REGULARIZER_WORDS) if isinstance(value, str) else "write paper or none"
+        fix = f"{words} (or settings such as {example})"
+    raise RefusedError(f"is {shown(value)}; expected settings below it", fix)
 
 
 def canonical_key(section: str, key: str, value: Any) -> str:

@@ -13,11 +13,11 @@ from balora.errors import InputError, Problem, RecipeError
 from balora.recipe.catalogue import recipe_names, shipped_recipe
 from balora.recipe.credentials import ADVICE, has_credential
 from balora.recipe.document import LARGEST_TEXT_BYTES, Document, FoundProblem, KeyPath, read_document
-from balora.recipe.keys import USUAL_KEY, canonical_key, sections
+from balora.recipe.keys import canonical_key, check_section, sections
 from balora.recipe.overrides import apply_overrides
-from balora.recipe.schema import REGULARIZER_WORDS, Recipe
+from balora.recipe.schema import Recipe
 from balora.recipe.validation import problems_of, with_written_text, without
-from balora.training.argument_fields import RefusedError, nearest_choice, shown
+from balora.training.argument_fields import RefusedError, shown
 from balora.training.arguments import resolve_training_arguments
 
 
@@ -115,17 +115,12 @@ def _canonicalise(document: Document) -> Iterator[FoundProblem]:
             document.values[section] = {}
         elif isinstance(value, dict):
             yield from _canonical_keys(document, (section,))
-        elif section != "regularizers" or not (isinstance(value, str) and value in REGULARIZER_WORDS):
+            continue
+        try:
+            check_section(section, value)
+        except RefusedError as refusal:
             document.values.pop(section)
-            what = f"is {shown(value)}; expected settings below it"
-            yield document.problem((section,), what, _section_fix(section, value))
-
-
-def _section_fix(section: str, value: object) -> str:
-    if section == "regularizers":
-        words = nearest_choice(str(value), REGULARIZER_WORDS) if isinstance(value, str) else "write paper or none"
-        return f"{words} (or settings such as regularizers.{USUAL_KEY[section]})"
-    return f"for example {section}.{USUAL_KEY[section]}"
+            yield document.problem((section,), refusal.what, refusal.fix)
 
 
 def _canonical_keys(document: Document, path: tuple[str, ...]) -> Iterator[FoundProblem]:

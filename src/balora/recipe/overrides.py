@@ -8,7 +8,7 @@ from typing import Any
 from balora.errors import Problem, RecipeError
 from balora.recipe.credentials import ADVICE, has_credential, names_credential
 from balora.recipe.document import Document, FoundProblem, Place, read_document
-from balora.recipe.keys import canonical_key, sections
+from balora.recipe.keys import canonical_key, check_section, sections
 from balora.recipe.schema import REGULARIZER_WORDS
 from balora.training.argument_fields import RefusedError, shown
 
@@ -67,11 +67,13 @@ def _canonical_path(dotted: str, value: Any) -> tuple[str, ...]:
     """The keys of an override under their own names.
 
     Raises:
-        RefusedError: an unknown section or key.
+        RefusedError: an unknown section or key, or one value for a whole section.
     """
     first, *rest = dotted.split(".")
     section = canonical_key("", first, value)
     if not rest:
+        if section in sections():
+            check_section(section, value)
         return (section,)
     if section not in sections():
         raise RefusedError(f"'{section}' has no settings below it", f"write {section}={shown(value)}")

@@ -21,7 +21,7 @@ from balora.losses.settings import Form
 from balora.models.settings import ModelSettings
 from balora.settings import Settings
 from balora.task import Task
-from balora.training.argument_fields import nearest_choice, shown
+from balora.training.argument_fields import LARGEST_SEED, nearest_choice, shown
 from balora.training.arguments import resolve_training_arguments
 from balora.training.config import BALoraConfig
 from balora.training.defaults import missing_training_settings
@@ -109,6 +109,8 @@ class Recipe(Settings):
     def _check_method(cls, value: AdapterConfig) -> AdapterConfig:
         if value.method not in METHODS:
             raise ValueError(f"method is '{value.method}'; {nearest_choice(value.method, METHODS)}")
+        if not 0 <= value.seed <= LARGEST_SEED:
+            raise ValueError(f"seed is {shown(value.seed)}; expected a whole number from 0 to {LARGEST_SEED}")
         return value
 
     @field_validator("regularizers", mode="after")
@@ -119,6 +121,11 @@ class Recipe(Settings):
             raise ValueError(
                 f"form is '{value.form}', but task {task} uses '{FORM_OF_TASK[task]}'; remove it, it follows the task"
             )
+        if task == "generation" and value.teacher == "cached":
+            raise ValueError("teacher is 'cached', which is for classification and regression; set teacher: live")
+        if task == "generation" and value.teacher_head != "initial":
+            head = value.teacher_head
+            raise ValueError(f"teacher_head is '{head}', which is for classification and regression; leave it out")
         return value
 
     @field_validator("training", mode="after")

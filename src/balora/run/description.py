@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from balora.adapters import count_parameters
 from balora.artefacts import RunRecord, model_card, regularizers_in_words
+from balora.artefacts.layout import ADAPTER_CONFIG
 from balora.recipe import Recipe
+from balora.run.beginning import Beginning, described_data
 from balora.run.parts import Inputs
 from balora.training import BALoraTrainer
 
@@ -18,29 +21,36 @@ NOT_SCORES = ("_runtime", "_per_second", "_model_preparation_time")
 """Endings of the numbers that transformers reports beside scores."""
 
 
-def begin_record(recipe: Recipe, inputs: Inputs, trainer: BALoraTrainer, *, notes: Sequence[str]) -> RunRecord:
-    """The record of a run that is about to start."""
+def begin_record(
+    recipe: Recipe, inputs: Inputs, trainer: BALoraTrainer, beginning: Beginning, *, notes: Sequence[str]
+) -> RunRecord:
+    """The record of a run that is about to start or to go on."""
     model = {
         "name_or_path": recipe.model.name_or_path,
         "revision": recipe.model.revision,
         "commit": inputs.config.to_dict().get("_commit_hash"),
         "parameters": count_parameters(trainer.model)._asdict(),
     }
-    data = {split: asdict(source) for split, source in inputs.text.sources.items()}
     seeds = {"training": trainer.args.seed, "adapter": recipe.adapter.seed, "split": recipe.data.split_seed}
+    command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
     return replace(
-        RunRecord.begin(shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])),
+        RunRecord.begin(command, earlier=beginning.earlier, from_step=beginning.step),
         model=model,
-        data={**data, "fingerprint": inputs.data.fingerprint},
+        data=described_data(inputs),
         seeds=seeds,
         notes=list(notes),
     )
 
 
-def describe_as_card(recipe: Recipe, inputs: Inputs, trainer: BALoraTrainer, metrics: Mapping[str, float]) -> str:
-    """The model card of a finished run."""
+def describe_as_card(
+    recipe: Recipe, inputs: Inputs, trainer: BALoraTrainer, metrics: Mapping[str, float], folder: Path
+) -> str:
+    """The model card of a finished run, whose adapter lies in the folder already."""
+    config = folder / ADAPTER_CONFIG
+    saved = json.loads(config.read_text(encoding="utf-8")) if config.exists() else {}
     return model_card(
         base_name=recipe.model.name_or_path,
+        base_path=saved.get("base_model_name_or_path"),
         task=recipe.task,
         method=recipe.adapter.method,
         regularizers=regularizers_in_words(recipe.regularizers.model_dump()),

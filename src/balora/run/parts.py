@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +12,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallba
 
 from balora.adapters import AdaptedModel
 from balora.data import EncodedData, TextData, encode, load_text_data, make_collator
-from balora.evaluation import metrics_function
+from balora.evaluation import METRICS, metrics_function
 from balora.models import load_config, load_model, load_tokenizer, max_positions
 from balora.recipe import Recipe
 from balora.training import BALoraTrainer, BaloraWarning, notes_on_objective, prepare_model
 from balora.training.arguments import build_training_arguments, resolve_training_arguments
+from balora.training.rehearsal import rehearse
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,22 @@ def training_arguments_of(recipe: Recipe) -> TrainingArguments:
     """The section `training` with balora's defaults, for this recipe's folder and splits.
 
     Raises:
-        InputError: a setting needs a validation split or a device that is not there.
+        InputError: a setting needs a validation split, a device or a package that is not there, or cannot work.
     """
     brings_validation = recipe.data.train is None and recipe.data.preset is not None
-    return build_training_arguments(
-        resolve_training_arguments(recipe.training),
+    resolved = resolve_training_arguments(recipe.training)
+    arguments = build_training_arguments(
+        resolved,
         output_dir=run_folder_of(recipe),
         has_validation=recipe.data.validation is not None or brings_validation,
         eval_batch_size=recipe.evaluation.batch_size,
     )
+    best = METRICS.get(str(arguments.metric_for_best_model).removeprefix("eval_"))
+    if best is not None and resolved.values.get("greater_is_better") is None:
+        # transformers takes every score but a loss for one that should be high.
+        arguments.greater_is_better = best.higher_is_better
+    rehearse(arguments)
+    return arguments
 
 
 def read_inputs(recipe: Recipe) -> Inputs:
@@ -101,11 +110,16 @@ def load_and_adapt(recipe: Recipe, inputs: Inputs) -> Prepared:
     return Prepared(model, fresh_notes(recipe, loaded.fresh_parameters))
 
 
+def metric_names(recipe: Recipe, inputs: Inputs) -> Sequence[str]:
+    """The scores of an evaluation: those that the recipe names, else those usual for the data."""
+    return inputs.text.metrics if recipe.evaluation.metrics is None else recipe.evaluation.metrics
+
+
 def make_trainer(
     recipe: Recipe, inputs: Inputs, model: PreTrainedModel | AdaptedModel, arguments: TrainingArguments
 ) -> BALoraTrainer:
     """The trainer; what it would warn of is in `objective_notes`."""
-    names = inputs.text.metrics if recipe.evaluation.metrics is None else recipe.evaluation.metrics
+    names = metric_names(recipe, inputs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BaloraWarning)
         trainer = BALoraTrainer(

@@ -11,6 +11,7 @@ from balora.artefacts import check_free
 from balora.data import preview
 from balora.models import build_empty_model
 from balora.recipe import Recipe, recipe_notes
+from balora.run.checks import check_together
 from balora.run.parts import load_and_adapt, objective_notes, read_inputs, run_folder_of, training_arguments_of
 
 
@@ -38,6 +39,7 @@ def plan(recipe: Recipe) -> Plan:
     arguments = training_arguments_of(recipe)
     transformers.set_seed(arguments.seed)
     inputs = read_inputs(recipe)
+    check_together(recipe, inputs, arguments)
     prepared = load_and_adapt(recipe, inputs)
     counts = count_parameters(prepared.model)
     lines = [f"run folder: {folder} (not made yet)", f"parameters: {counts}"]
@@ -60,6 +62,7 @@ def check(recipe: Recipe) -> list[str]:
     check_free(run_folder_of(recipe))
     arguments = training_arguments_of(recipe)
     inputs = read_inputs(recipe)
+    check_together(recipe, inputs, arguments)
     empty = build_empty_model(recipe.model, recipe.task, label_names=inputs.text.label_names)
     check_targets(empty, recipe.adapter)
     return [*recipe_notes(recipe), *inputs.notes, *objective_notes(recipe, inputs, arguments)]

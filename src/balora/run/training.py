@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import transformers
 from rich.console import Console
+from transformers import TrainerState
 
 from balora.artefacts import (
     PeakMemory,
     RunRecord,
-    check_free,
-    check_resumable,
+    holds_nothing_but_a_start,
+    list_checkpoints,
     make_run_folder,
+    newest_complete,
+    set_aside,
+    sole_use,
+    step_of,
     write_json_atomically,
     write_model_card,
     write_text_atomically,
 )
+from balora.artefacts.checkpoints import STATE_OF_TRAINER
 from balora.artefacts.layout import ALL_RESULTS, RECIPE_AS_GIVEN, RECIPE_RESOLVED, STEP_METRICS
-from balora.errors import DivergedError, OutputError
+from balora.errors import DivergedError, StoppedError
 from balora.evaluation import perplexity_of
-from balora.recipe import Recipe, dump_recipe, parse_recipe, recipe_notes
+from balora.recipe import Recipe, dump_recipe, recipe_notes
+from balora.run.beginning import Beginning, begin, check_same_data, checkpoint_weights
+from balora.run.checks import check_together
 from balora.run.description import begin_record, describe_as_card
 from balora.run.parts import (
     Inputs,
@@ -33,7 +45,7 @@ from balora.run.parts import (
     run_folder_of,
     training_arguments_of,
 )
-from balora.training import BALoraTrainer, MetricsFile, ProgressLine
+from balora.training import BALoraTrainer, GracefulStop, MetricsFile, ProgressLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +57,7 @@ class RunResult:
     metrics: dict[str, float]
     """Final scores: `eval_` and `test_` metrics, training loss and speed."""
     train_seconds: float
-    """Wall time of the training loop."""
+    """Wall time of the training loop, over all legs."""
     status: str
     """`finished`."""
     notes: tuple[str, ...] = ()
@@ -60,7 +72,8 @@ def train(
     Args:
         recipe: from `load_recipe`, or built in Python.
         recipe_text: the recipe as the user wrote it, kept beside the resolved one.
-        resume: continue the run in the recipe's folder from its newest checkpoint.
+        resume: continue the run in the recipe's folder from its newest complete checkpoint; a run that is finished
+            stays as it is.
         show_progress: a progress line and notes on stderr.
 
     Returns:
@@ -70,49 +83,64 @@ def train(
         InputError: the recipe, the data, the model or the folder is wrong; nothing has been written.
         SelfCheckError: the teacher is not the pretrained model.
         DivergedError: a loss or gradient stopped being finite.
+        StoppedError: Ctrl-C or SIGTERM; the first one lets the step at hand end and writes a checkpoint.
     """
     folder = run_folder_of(recipe)
-    checkpoint = None
-    if resume:
-        checkpoint = check_resumable(folder)
-        check_same_recipe(folder, recipe)
-    else:
-        check_free(folder)
-    arguments = training_arguments_of(recipe)
-    transformers.set_seed(arguments.seed)
-    inputs = read_inputs(recipe)
-    prepared = load_and_adapt(recipe, inputs)
-    trainer = make_trainer(recipe, inputs, prepared.model, arguments)
-    notes = [*recipe_notes(recipe), *inputs.notes, *prepared.notes, *objective_notes(recipe, inputs, arguments)]
-    notes += loss_path_notes(trainer)
-    record = begin_record(recipe, inputs, trainer, notes=notes)
     console = Console(stderr=True) if show_progress else None
-    if console is not None:
-        for note in record.notes:
-            console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
-    if checkpoint is None:
-        make_run_folder(folder)
-        write_text_atomically(folder / RECIPE_RESOLVED, dump_recipe(recipe))
-        write_text_atomically(folder / RECIPE_AS_GIVEN, recipe_text or dump_recipe(recipe))
-    record.write(folder)
-    return _train_and_record(trainer, recipe, inputs, record, folder, checkpoint=checkpoint, console=console)
+    with ExitStack() as held:
+        is_there = folder.is_dir()
+        if is_there:
+            held.enter_context(sole_use(folder))
+        beginning = begin(folder, recipe, resume=resume)
+        if beginning.results is not None:
+            _tell(console, beginning.notes)
+            seconds = float(beginning.earlier.get("train_seconds") or 0.0)
+            return RunResult(folder, dict(beginning.results), seconds, status="finished", notes=beginning.notes)
+        arguments = training_arguments_of(recipe)
+        transformers.set_seed(arguments.seed)
+        inputs = read_inputs(recipe)
+        check_same_data(beginning.earlier, inputs)
+        check_together(recipe, inputs, arguments)
+        prepared = load_and_adapt(recipe, inputs)
+        with _no_folder_without_a_run(folder):
+            trainer = make_trainer(recipe, inputs, prepared.model, arguments)
+            notes = [*beginning.notes, *recipe_notes(recipe), *inputs.notes, *prepared.notes]
+            notes += [*objective_notes(recipe, inputs, arguments), *loss_path_notes(trainer)]
+            record = begin_record(recipe, inputs, trainer, beginning, notes=notes)
+        _tell(console, record.notes)
+        if beginning.checkpoint is None and not resume:
+            make_run_folder(folder)
+            if not is_there:
+                held.enter_context(sole_use(folder))
+            record.write(folder)
+            write_text_atomically(folder / RECIPE_RESOLVED, dump_recipe(recipe))
+            write_text_atomically(folder / RECIPE_AS_GIVEN, recipe_text or dump_recipe(recipe))
+        else:
+            record.write(folder)
+        for checkpoint in list_checkpoints(folder):
+            if step_of(checkpoint) > beginning.step:
+                set_aside(checkpoint)
+        return _train_and_record(trainer, recipe, inputs, record, folder, beginning=beginning, console=console)
 
 
-def check_same_recipe(folder: Path, recipe: Recipe) -> None:
-    """Refuse to resume with other settings than those the run began with.
+def _tell(console: Console | None, notes: Iterable[str]) -> None:
+    if console is None:
+        return
+    for note in notes:
+        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
 
-    Raises:
-        OutputError: names the sections that differ.
-    """
-    path = folder / RECIPE_RESOLVED
-    if not path.exists():
-        what = "is missing, so the run cannot be continued safely"
-        raise OutputError.at(path, what, "start again in another folder")
-    before = parse_recipe(path.read_text(encoding="utf-8"), origin=str(path)).model_dump()
-    differing = [section for section, value in recipe.model_dump().items() if before[section] != value]
-    if differing:
-        what = f"the run in '{folder}' was started with other settings in {', '.join(differing)}"
-        raise OutputError.at("--resume", what, f"resume with {path}, or start a new run in another folder")
+
+@contextmanager
+def _no_folder_without_a_run(folder: Path) -> Iterator[None]:
+    """Take back the empty folder that transformers' Trainer makes, should the run not come to its start."""
+    existed = folder.exists()
+    try:
+        yield
+    except BaseException:
+        if not existed:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def _train_and_record(
@@ -122,31 +150,70 @@ def _train_and_record(
     record: RunRecord,
     folder: Path,
     *,
-    checkpoint: Path | None,
+    beginning: Beginning,
     console: Console | None,
 ) -> RunResult:
-    trainer.add_callback(MetricsFile(folder / STEP_METRICS))
+    metrics_file = MetricsFile(folder / STEP_METRICS)
+    metrics_file.keep_up_to(beginning.step)
     progress = ProgressLine(console)
-    if console is not None:
-        trainer.add_callback(progress)
-    peak = PeakMemory()
+    stop = GracefulStop(lambda line: _tell(console, [line]))
+    for callback in (metrics_file, stop, *([progress] if console is not None else [])):
+        trainer.add_callback(callback)
+    peak, began = PeakMemory(), time.monotonic()
     try:
-        with peak:
-            outcome = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-        metrics = {**outcome.metrics, **final_scores(trainer, inputs)}
+        with peak, stop:
+            training_metrics = run_steps(trainer, beginning.checkpoint)
+        metrics = {**training_metrics, **final_scores(trainer, inputs)}
         trainer.save_model(str(folder))
     except BaseException as error:
-        record.ended(_status_of(error), failure=str(error) or type(error).__name__).write(folder)
+        why = str(error) or type(error).__name__
+        record.ended(_status_of(error), train_seconds=time.monotonic() - began, failure=why).write(folder)
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise stopped(error, folder, recipe) from error
         raise
     finally:
         progress.close()
-    seconds = float(outcome.metrics["train_runtime"])
     write_json_atomically(folder / ALL_RESULTS, metrics)
-    write_model_card(folder, describe_as_card(recipe, inputs, trainer, metrics))
-    record.ended(
+    write_model_card(folder, describe_as_card(recipe, inputs, trainer, metrics, folder))
+    seconds = float(training_metrics.get("train_runtime", 0.0))
+    record = record.ended(
         "finished", train_seconds=seconds, peak_cpu_gib=peak.cpu_gib, peak_gpu_gib=peak.gpu_gib, results=metrics
-    ).write(folder)
+    )
+    record.write(folder)
+    seconds = record.train_seconds or 0.0
     return RunResult(folder, metrics, train_seconds=seconds, status="finished", notes=tuple(record.notes))
+
+
+def run_steps(trainer: BALoraTrainer, checkpoint: Path | None) -> dict[str, float]:
+    """Train to the end, from a checkpoint where there is one; gives transformers' numbers on it.
+
+    From a checkpoint of the last step nothing is trained: the Trainer would take one step more.
+    """
+    if checkpoint is not None:
+        state = TrainerState.load_from_json(str(checkpoint / STATE_OF_TRAINER))
+        if state.global_step >= state.max_steps:
+            trainer.state = state
+            if trainer.args.load_best_model_at_end and state.best_model_checkpoint:
+                trainer._load_best_model()
+            else:
+                trainer._load_from_checkpoint(str(checkpoint))
+            return {}
+    outcome = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    metrics: dict[str, float] = outcome.metrics
+    return metrics
+
+
+def stopped(error: BaseException, folder: Path, recipe: Recipe) -> StoppedError:
+    """The interruption with what is true of this folder: how the run can go on."""
+    terminated = isinstance(error, SystemExit) or getattr(error, "number", None) == signal.SIGTERM
+    checkpoint, _ = newest_complete(folder, checkpoint_weights(recipe))
+    if checkpoint is not None:
+        advice = f"stopped; the same command with --resume goes on from step {step_of(checkpoint)}"
+    elif holds_nothing_but_a_start(folder):
+        advice = "stopped before there was a checkpoint; the same command starts again"
+    else:
+        advice = "stopped, and there is no complete checkpoint to go on from; start again in another folder"
+    return StoppedError(signal.SIGTERM if terminated else signal.SIGINT, advice)
 
 
 def final_scores(trainer: BALoraTrainer, inputs: Inputs) -> dict[str, float]:

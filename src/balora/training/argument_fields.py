@@ -16,13 +16,17 @@ from transformers import TrainingArguments
 
 from balora.errors import did_you_mean
 
+LARGEST_SEED = 2**32 - 1
+"""What NumPy's generator takes."""
+
 LIMITS: Mapping[str, Any] = MappingProxyType(
     {
         **dict.fromkeys(["per_device_train_batch_size", "per_device_eval_batch_size"], Field(ge=1)),
         **dict.fromkeys(["gradient_accumulation_steps", "save_total_limit", "torch_empty_cache_steps"], Field(ge=1)),
         **dict.fromkeys(["num_train_epochs", "adam_epsilon", "logging_steps", "save_steps"], Field(gt=0)),
         **dict.fromkeys(["learning_rate", "weight_decay", "max_grad_norm", "warmup_steps"], Field(ge=0)),
-        **dict.fromkeys(["eval_steps", "seed", "data_seed", "dataloader_num_workers", "eval_delay"], Field(ge=0)),
+        **dict.fromkeys(["eval_steps", "dataloader_num_workers", "eval_delay"], Field(ge=0)),
+        **dict.fromkeys(["seed", "data_seed"], Field(ge=0, le=LARGEST_SEED)),
         **dict.fromkeys(["adam_beta1", "adam_beta2", "label_smoothing_factor"], Field(ge=0, lt=1)),
         "max_steps": Field(ge=-1),
     }

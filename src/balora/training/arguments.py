@@ -27,7 +27,7 @@ from balora.training.argument_fields import (
     checked_value,
     shown,
 )
-from balora.training.renamed_arguments import DROPPED, NOT_IN_A_RECIPE, RENAMED, UNUSED_FLAGS, Renaming
+from balora.training.renamed_arguments import CANNOT_BE, DROPPED, NOT_IN_A_RECIPE, RENAMED, UNUSED_FLAGS, Renaming
 
 BALORA_DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {
@@ -127,7 +127,7 @@ def build_training_arguments(
         values.setdefault("dataloader_pin_memory", False)
     try:
         return TrainingArguments(output_dir=str(output_dir), **values)
-    except (ValueError, ImportError) as error:
+    except Exception as error:  # nothing but these settings is at work here
         raise InputError.at("training", " ".join(str(error).split()), "change or remove that setting") from error
 
 
@@ -141,8 +141,11 @@ def _current(key: str, value: Any) -> tuple[str, Any, str]:
     installed = argument_types()
     if key in NOT_IN_A_RECIPE:
         raise RefusedError("cannot be set here", NOT_IN_A_RECIPE[key])
-    if key == "remove_unused_columns" and value is True:
-        raise RefusedError("true would drop columns that the objective needs", "remove it; balora picks the columns")
+    refused, why, instead = CANNOT_BE.get(key, (None, "", ""))
+    if refused is not None and value is refused:
+        raise RefusedError(f"cannot be {shown(refused)}: {why}", f"remove it; {instead}")
+    if key == "debug" and value:
+        raise RefusedError(f"is {shown(value)}, which balora does not support", "remove it; every step is checked")
     if key in UNUSED_FLAGS:
         return "", value, f"training.{key}: has no effect; {UNUSED_FLAGS[key]}"
     renaming = RENAMED.get(key)
@@ -177,6 +180,13 @@ def _contradictions(values: Mapping[str, Any], written: Mapping[str, str]) -> It
     for name in _trackers(values):
         if name not in INTEGRATION_TO_CALLBACK:
             yield Problem("training.report_to", f"is {shown(name)}", did_you_mean(name, INTEGRATION_TO_CALLBACK))
+    if values.get("save_strategy") == "best" and not values.get("metric_for_best_model"):
+        where = f"training.{written['save_strategy']}"
+        yield Problem(where, "is 'best', but nothing says which score", "set metric_for_best_model, for example loss")
+    for name, asks in (("save_strategy", "best"), ("load_best_model_at_end", True)):
+        if values.get(name) == asks and values.get("eval_strategy") == "no":
+            what = f"is {shown(asks)}, but eval_strategy 'no' means that nothing is ever scored"
+            yield Problem(f"training.{written[name]}", what, "set eval_strategy to epoch or steps")
     for name in FOLLOWS_STEPS:
         interval = values.get(name)
         if interval is not None and interval > 1 and not float(interval).is_integer():
@@ -219,6 +229,8 @@ def _require_validation(given: Mapping[str, Any], has_validation: bool) -> None:
         "eval_strategy": lambda value: value != "no",
         "load_best_model_at_end": bool,
         "eval_on_start": bool,
+        "save_strategy": lambda value: value == "best",
+        "lr_scheduler_type": lambda value: value == "reduce_lr_on_plateau",
     }
     problems = [
         Problem(f"training.{name}", f"is {shown(given[name])}, but there is no validation split", "set data.validation")

@@ -118,6 +118,16 @@ NOT_IN_A_RECIPE: Mapping[str, str] = MappingProxyType(
 )
 """A name that must not stand in the section `training` -> what to do instead."""
 
+CANNOT_BE: Mapping[str, tuple[Any, str, str]] = MappingProxyType(
+    {
+        "remove_unused_columns": (True, "would drop columns that the objective needs", "balora picks the columns"),
+        "push_to_hub": (True, "balora uploads nothing", "upload the finished run folder with `hf upload`"),
+        "batch_eval_metrics": (True, "scores are computed over the whole split at once", "for memory, lower the batch"),
+        "eval_do_concat_batches": (False, "scores are computed over the whole split at once", "it has to be true"),
+    }
+)
+"""A setting -> the value it cannot have, why, and what to know instead."""
+
 UNUSED_FLAGS: Mapping[str, str] = MappingProxyType(
     {
         "do_train": "`balora train` always trains",

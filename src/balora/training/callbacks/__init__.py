@@ -3,5 +3,6 @@
 from balora.training.callbacks.divergence import DivergenceGuard
 from balora.training.callbacks.metrics_file import MetricsFile
 from balora.training.callbacks.progress import ProgressLine
+from balora.training.callbacks.stop import GracefulStop
 
-__all__ = ["DivergenceGuard", "MetricsFile", "ProgressLine"]
+__all__ = ["DivergenceGuard", "GracefulStop", "MetricsFile", "ProgressLine"]

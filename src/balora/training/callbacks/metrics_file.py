@@ -8,12 +8,34 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from balora.artefacts import write_text_atomically
+
 
 class MetricsFile(TrainerCallback):
     """Appends to a file as the run goes; readable while it runs and after a crash."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    def keep_up_to(self, step: int) -> None:
+        """Drop what a run logged after the checkpoint that it goes on from, and the summaries of earlier legs."""
+        if not self.path.exists():
+            return
+        kept = []
+        for line in self.path.read_text(encoding="utf-8").splitlines():
+            try:
+                logged = json.loads(line)
+                wanted = logged["step"] <= step and "train_runtime" not in logged
+            except (ValueError, KeyError, TypeError):  # a line that was cut off when the process was killed
+                wanted = False
+            kept += [f"{line}\n"] if wanted else []
+        write_text_atomically(self.path, "".join(kept))
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Log the last step also where the interval does not end there, so that the shortest run has a line."""
+        del kwargs
+        if state.global_step >= state.max_steps and args.logging_strategy != "no":
+            control.should_log = True
 
     def on_log(
         self,

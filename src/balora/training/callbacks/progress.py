@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 SHOWN = {
@@ -20,30 +22,24 @@ SHOWN = {
 
 
 class ProgressLine(TrainerCallback):
-    """A live bar on a terminal; elsewhere one plain line per log."""
+    """On a terminal a live bar, the terms below it and a line per evaluation; elsewhere one plain line per log."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        self._began = 0.0
+        self._began, self._first_step = 0.0, 0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Show the bar."""
         del args, control, kwargs
-        self._began = time.monotonic()
+        self._began, self._first_step = time.monotonic(), state.global_step
         if not state.is_world_process_zero or not self.console.is_terminal:
             return
-        self._bar = Progress(
-            TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[terms]}"),
-            console=self.console,
-        )
+        columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = _BarAboveTerms(*columns, console=self.console)
         self._bar.start()
         self._task = self._bar.add_task("training", total=state.max_steps, completed=state.global_step, terms="")
 
@@ -67,7 +63,7 @@ class ProgressLine(TrainerCallback):
             return
         if self._bar is not None and self._task is not None and "loss" in logs:
             self._bar.update(self._task, terms=describe_terms(logs))
-        elif self._bar is None and ("loss" in logs or any(key.startswith("eval_") for key in logs)):
+        elif "loss" in logs or any(key.startswith("eval_") for key in logs):
             self.console.print(self._plain_line(state, logs), highlight=False, markup=False, soft_wrap=True)
 
     def on_train_end(
@@ -85,12 +81,23 @@ class ProgressLine(TrainerCallback):
 
     def _plain_line(self, state: TrainerState, logs: dict[str, float]) -> str:
         elapsed = time.monotonic() - self._began
-        left = elapsed / max(state.global_step, 1) * (state.max_steps - state.global_step)
+        # A resumed run has not spent its time on the steps before the checkpoint.
+        left = elapsed / max(state.global_step - self._first_step, 1) * (state.max_steps - state.global_step)
         head = f"step {state.global_step}/{state.max_steps}"
         if "loss" in logs:
             return f"{head}  {describe_terms(logs)}  lr {logs.get('learning_rate', 0):.2e}  {_clock(left)} left"
         scores = [f"{key.removeprefix('eval_')} {value:.4f}" for key, value in logs.items() if _is_score(key, value)]
         return f"{head}  validation: {'  '.join(scores)}"
+
+
+class _BarAboveTerms(Progress):
+    """The terms have a line of their own, so that a narrow terminal never squeezes out the bar, steps or time."""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        for task in self.tasks:
+            if task.fields["terms"]:
+                yield Text(task.fields["terms"], no_wrap=True, overflow="ellipsis")
 
 
 def describe_terms(logs: dict[str, float]) -> str:

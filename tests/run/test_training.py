@@ -13,7 +13,7 @@ import torch
 import transformers
 
 from balora.errors import OutputError
-from balora.recipe import Recipe, parse_recipe
+from balora.recipe import Recipe, dump_recipe, parse_recipe
 from balora.run import RunResult, train
 from tests.support.folders import save_tiny, save_tiny_body
 
@@ -149,6 +149,14 @@ def test_the_resolved_recipe_repeats_the_run_exactly(tmp_path: Path) -> None:
     second = train(again, show_progress=False)
     one, other = ((r.folder / "adapter_model.safetensors").read_bytes() for r in (first, second))
     assert one == other
+
+
+def test_a_recipe_file_can_be_trained_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("# by hand\n" + dump_recipe(recipe_for("classification", tmp_path)))
+    result = train(str(path), show_progress=False)
+    assert result.status == "finished"
+    assert (result.folder / "recipe.yaml").read_text().startswith("# by hand")
 
 
 def test_a_folder_with_content_is_never_touched(tmp_path: Path) -> None:

@@ -147,10 +147,13 @@ def objective_notes(recipe: Recipe, inputs: Inputs, arguments: TrainingArguments
 
 
 def loss_path_notes(trainer: BALoraTrainer) -> list[str]:
-    """Why the logits of whole batches are made, where they are."""
-    if not trainer.explicit_because:
-        return []
-    return [f"the logits of whole batches are made, which takes more memory: {trainer.explicit_because}"]
+    """Why the logits of whole batches are made, and why batches are padded, where something else was possible."""
+    notes = []
+    if trainer.explicit_because:
+        notes.append(f"the logits of whole batches are made, which takes more memory: {trainer.explicit_because}")
+    if trainer.padded_because:
+        notes.append(f"regularizers.padding_free: batches are padded all the same: {trainer.padded_because}")
+    return notes
 
 
 def fresh_notes(recipe: Recipe, fresh: tuple[str, ...]) -> list[str]:

@@ -31,7 +31,7 @@ from balora.artefacts.checkpoints import STATE_OF_TRAINER
 from balora.artefacts.layout import ALL_RESULTS, RECIPE_AS_GIVEN, RECIPE_RESOLVED, STEP_METRICS
 from balora.errors import DivergedError, StoppedError
 from balora.evaluation import perplexity_of
-from balora.recipe import Recipe, dump_recipe, recipe_notes
+from balora.recipe import Recipe, dump_recipe, load_recipe, read_recipe_text, recipe_notes
 from balora.run.beginning import Beginning, begin, check_same_data, checkpoint_weights
 from balora.run.checks import check_together
 from balora.run.description import begin_record, describe_as_card
@@ -65,12 +65,12 @@ class RunResult:
 
 
 def train(
-    recipe: Recipe, *, recipe_text: str | None = None, resume: bool = False, show_progress: bool = True
+    recipe: Recipe | str | Path, *, recipe_text: str | None = None, resume: bool = False, show_progress: bool = True
 ) -> RunResult:
     """Fine-tune a model as a recipe says, into a new run folder.
 
     Args:
-        recipe: from `load_recipe`, or built in Python.
+        recipe: from `load_recipe`, built in Python, or the path of a recipe file.
         recipe_text: the recipe as the user wrote it, kept beside the resolved one.
         resume: continue the run in the recipe's folder from its newest complete checkpoint; a run that is finished
             stays as it is.
@@ -85,6 +85,9 @@ def train(
         DivergedError: a loss or gradient stopped being finite.
         StoppedError: Ctrl-C or SIGTERM; the first one lets the step at hand end and writes a checkpoint.
     """
+    if not isinstance(recipe, Recipe):
+        text, _ = read_recipe_text(recipe)
+        recipe, recipe_text = load_recipe(recipe), recipe_text or text
     folder = run_folder_of(recipe)
     console = Console(stderr=True) if show_progress else None
     with ExitStack() as held:

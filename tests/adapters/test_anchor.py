@@ -121,3 +121,36 @@ def test_plain_lora_of_a_state_has_twice_the_rank_and_no_anchor() -> None:
     downs = [value for name, value in plain.items() if "lora_A" in name]
     assert {value.shape[0] for value in downs} == {8}
     assert {value.shape[1] for name, value in plain.items() if "lora_B" in name} == {8}
+
+
+def kept_for_backward(model: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> tuple[int, dict[str, torch.Tensor]]:
+    """Bytes that a forward under autocast keeps, each storage once, and the gradients of its backward."""
+    storages: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
+        return tensor
+
+    with torch.autocast("cpu", torch.bfloat16), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        value = model(**inputs).logits.float().square().sum()
+    size = sum(storage.nbytes() for storage in storages.values())
+    value.backward()
+    gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    return size, gradients
+
+
+def test_autocast_keeps_no_copy_of_the_input_per_layer_and_the_gradients_are_bitwise_the_same() -> None:
+    inputs = {"input_ids": tiny.random_ids(4, 48)}
+    sizes, gradients = [], []
+    for widened in (True, False):
+        model = attach_adapter(tiny.build("llama").bfloat16(), AdapterConfig(r=2))
+        for _, layer in adapted_layers(model):
+            assert layer.cast_input_dtype_enabled is False
+            layer.cast_input_dtype_enabled = widened
+        disturb(model)
+        size, gradient = kept_for_backward(model, inputs)
+        sizes.append(size)
+        gradients.append(gradient)
+    assert sizes[1] < 0.95 * sizes[0]
+    assert gradients[0].keys() == gradients[1].keys()
+    assert all(torch.equal(gradients[0][name], gradients[1][name]) for name in gradients[0])

@@ -57,6 +57,8 @@ class AnchoredVariant(LoraVariant):
         """The base result plus the anchored update."""
         del unused
         down, up = stacked_factors(module, active_adapter)
+        if not torch.is_autocast_enabled(x.device.type):
+            x = x.to(down.dtype)
         hidden = nn.functional.linear(module.lora_dropout[active_adapter](x), down)
         scaling: float = module.scaling[active_adapter]
         return result + nn.functional.linear(hidden, up) * scaling
@@ -106,6 +108,9 @@ def anchor_layer(module: LoraLayer, factors: Factors) -> None:
         module.lora_B[ADAPTER_NAME].weight.copy_(up)
     module.anchor = nn.ModuleDict({ADAPTER_NAME: Anchor(down, up)})
     module.lora_variant[ADAPTER_NAME] = AnchoredVariant()
+    # PEFT widens the input to the adapter's float32, and autocast narrows it again: a copy per layer that is kept for
+    # the backward. Without it query, key and value keep the one input they share; the numbers are the same.
+    module.cast_input_dtype_enabled = False
 
 
 def as_plain_lora(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scripts import convert_llama2c
 from scripts.convert_llama2c import Piece, Shape, build_tokenizer, convert, halves_from_neighbours, read_checkpoint
@@ -148,6 +148,7 @@ def test_merges_like_the_reference(text: str) -> None:
 @settings(max_examples=100, deadline=None)
 def test_any_text_comes_back(text: str) -> None:
     tokenizer = small_tokenizer()
+    assume(not any(token in text for token in tokenizer.all_special_tokens))
     assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]) == text
 
 

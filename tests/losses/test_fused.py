@@ -8,7 +8,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from balora.losses import (
     BatchPart,
@@ -20,6 +19,7 @@ from balora.losses import (
     gram,
 )
 from balora.losses.fused import chunk_rows
+from tests.support.largest import LargestTensor
 
 ALL_ON = {"consistency": 0.3, "diversity": 0.2, "spectral": 0.1}
 WHOLE = BatchPart()
@@ -197,21 +197,6 @@ def test_float16_does_not_lose_the_gradient_of_a_mean_over_many_tokens() -> None
     exact = explicit(truth, teacher.float(), head.float(), labels, weights=weights, part=part)
     (expected,) = torch.autograd.grad(exact.total * loss_scale, truth)
     assert (found.float() - expected).norm() < 0.01 * expected.norm()
-
-
-class LargestTensor(TorchDispatchMode):
-    """Remembers the most elements of any tensor made inside the block."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.elements = 0
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = function(*args, **(kwargs or {}))
-        for value in result if isinstance(result, tuple | list) else (result,):
-            if isinstance(value, torch.Tensor):
-                self.elements = max(self.elements, value.numel())
-        return result
 
 
 def test_no_tensor_of_rows_times_vocabulary_is_ever_made() -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from balora.adapters import AdapterConfig
 from balora.losses import GenerationObjective
@@ -16,6 +15,7 @@ from balora.training import BALoraConfig, BALoraTrainer, prepare_model
 from balora.training.fused_path import fused_path_for
 from balora.training.model_kind import base_model
 from tests.support import rows, tiny
+from tests.support.largest import LargestTensor
 
 STRONG = {"consistency_weight": 0.3, "diversity_weight": 0.2, "spectral_weight": 0.1}
 CONSTANT = dict.fromkeys(["consistency_schedule", "diversity_schedule", "spectral_schedule"], "constant")
@@ -86,21 +86,6 @@ def test_the_terms_see_the_same_tokens_on_both_paths(tokens: str, tmp_path: Path
     for run in runs:
         run.train()
     torch.testing.assert_close(losses(runs[0]), losses(runs[1]), rtol=1e-3, atol=1e-5)
-
-
-class LargestTensor(TorchDispatchMode):
-    """Remembers the most elements of any tensor made inside the block."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.elements = 0
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = function(*args, **(kwargs or {}))
-        for value in result if isinstance(result, tuple | list) else (result,):
-            if isinstance(value, torch.Tensor):
-                self.elements = max(self.elements, value.numel())
-        return result
 
 
 def test_training_and_evaluation_never_make_the_logits(tmp_path: Path) -> None:

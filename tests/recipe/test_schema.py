@@ -76,7 +76,7 @@ def test_a_form_against_the_task_is_refused() -> None:
             recipe(regularizers=wrong)
 
 
-@pytest.mark.parametrize(("name", "value"), [("teacher", "cached"), ("teacher_head", "linear_probe")])
+@pytest.mark.parametrize(("name", "value"), [("teacher_head", "linear_probe")])
 def test_teachers_that_cannot_generate_are_refused(name: str, value: str) -> None:
     with pytest.raises(ValidationError, match=f"{name} is '{value}', which is for classification and regression"):
         recipe(task="generation", regularizers={name: value})

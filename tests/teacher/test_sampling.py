@@ -65,9 +65,9 @@ def spied(run: Any) -> list[int]:
     asked: list[int] = []
     train = run._ask_teacher
 
-    def ask(model: Any, batch: Any, rows: Any, chosen: Any, **options: Any) -> Any:
+    def ask(model: Any, batch: Any, labels: Any, rows: Any, chosen: Any, **options: Any) -> Any:
         asked.append(len(batch["input_ids"]) if chosen is None else len(chosen))
-        return train(model, batch, rows, chosen, **options)
+        return train(model, batch, labels, rows, chosen, **options)
 
     run._ask_teacher = ask
     return asked

@@ -232,7 +232,6 @@ def test_what_the_settings_cannot_do_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "config", "message"),
     [
-        ("language", {"teacher": "cached"}, "cached logits are for classification"),
         ("language", {"teacher_head": "linear_probe"}, "teacher_head linear_probe is for classification"),
     ],
 )

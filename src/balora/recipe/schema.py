@@ -121,8 +121,6 @@ class Recipe(Settings):
             raise ValueError(
                 f"form is '{value.form}', but task {task} uses '{FORM_OF_TASK[task]}'; remove it, it follows the task"
             )
-        if task == "generation" and value.teacher == "cached":
-            raise ValueError("teacher is 'cached', which is for classification and regression; set teacher: live")
         if task == "generation" and value.teacher_head != "initial":
             head = value.teacher_head
             raise ValueError(f"teacher_head is '{head}', which is for classification and regression; leave it out")

@@ -14,8 +14,9 @@ class TeacherSettings(Settings):
     """The frozen pretrained model that the consistency term compares with."""
 
     teacher: Literal["auto", "live", "cached"] = "auto"
-    """`live`: adapters off on every batch. `cached`: outputs computed once per example (classification and
-    regression only). `auto`: cached where possible and the run has more than one epoch, else live."""
+    """`live`: adapters off on every batch. `cached`: outputs computed once per example and kept on disk; class logits,
+    or for generation the states before the head of every supervised token, whose size is announced. `auto`: cached
+    for classification and regression of more than one epoch, else live."""
     teacher_head: Literal["initial", "linear_probe"] = "initial"
     """Classification: the teacher's head. `initial`: the head as it starts (random for a fresh head, as in the paper).
     `linear_probe`: the last layer is first fitted on the frozen features; student and teacher both start from it."""

@@ -86,7 +86,7 @@ def start_teacher(start: Start) -> Teacher | None:
     teacher: Teacher = LiveTeacher() if start.adapted else FrozenCopyTeacher(start.model)
     if config.self_check:
         check_first_examples(start, teacher)
-    if needed and wants_cache(start):
+    if needed and start.task != "generation" and wants_cache(start):
         return build_cached_teacher(
             teacher,
             start.model,
@@ -115,9 +115,6 @@ def check_teacher_settings(start: Start) -> None:
         ModelError: names the setting and the way out.
     """
     config = start.config
-    if start.task == "generation" and config.teacher == "cached":
-        what = "cached logits are for classification and regression; a vocabulary of logits per token is too large"
-        raise ModelError.at("regularizers.teacher", what, "set teacher: live")
     if start.task == "generation" and config.teacher_head != "initial":
         what = f"teacher_head {config.teacher_head} is for classification and regression"
         raise ModelError.at("regularizers.teacher_head", what, "leave it out")

@@ -22,6 +22,7 @@ from balora.errors import ModelError
 from balora.losses import BatchPart, GenerationObjective, scheduled_weights
 from balora.task import IGNORED_LABEL, Task
 from balora.teacher import Teacher, draw_sequences
+from balora.training.cached_states import CachedStates, open_states
 from balora.training.callbacks import DivergenceGuard
 from balora.training.config import BALoraConfig
 from balora.training.fused_path import FusedPath, fused_path_for
@@ -78,6 +79,7 @@ class BALoraTrainer(Trainer):
         self.objective = objective_for(base, self.task, self.config, self.args.label_smoothing_factor)
         self.adapted = has_adapter(self.model)
         self.teacher: Teacher | None = None
+        self.states: CachedStates | None = None
         self.terms = TermLog()
         self.evaluated = TokenMean()
         self.teacher_watch = Stopwatch(self.args.device)
@@ -109,7 +111,10 @@ class BALoraTrainer(Trainer):
         if not self._started:
             resumed = kwargs.get("resume_from_checkpoint", args[0] if args else None)
             with self.accelerator.autocast():
-                self.teacher = start_teacher(replace(self._start(), checkpoint=self._checkpoint(resumed)))
+                start = replace(self._start(), checkpoint=self._checkpoint(resumed))
+                self.teacher = start_teacher(start)
+                if self.task == "generation" and self.teacher is not None and self.config.teacher == "cached":
+                    self.states = open_states(start, self.fused, self.objective, self.explicit_because)
             self._started = True
         return super().train(*args, **kwargs)
 
@@ -136,7 +141,7 @@ class BALoraTrainer(Trainer):
         teacher_logits = None
         with nullcontext() if fused is None else fused.without_head():
             if weights.get("consistency") and self.teacher is not None:
-                teacher_logits = self._ask_teacher(model, batch, rows, part.teacher_sequences, packs=packs)
+                teacher_logits = self._ask_teacher(model, batch, labels, rows, part.teacher_sequences, packs=packs)
             outputs = model(**(batch if packed is None else packed.inputs))
         student_logits = outputs.logits if packed is None else packed.padded(outputs.logits)
         if weights.get("consistency") and teacher_logits is None and part.teacher_sequences is not None:
@@ -168,20 +173,35 @@ class BALoraTrainer(Trainer):
         return replace(self._part, teacher_sequences=chosen, teacher_fraction=fraction)
 
     def _ask_teacher(
-        self, model: nn.Module, batch: dict[str, Any], rows: Tensor | None, chosen: Tensor | None, *, packs: bool
+        self,
+        model: nn.Module,
+        batch: dict[str, Any],
+        labels: Tensor,
+        rows: Tensor | None,
+        chosen: Tensor | None,
+        *,
+        packs: bool,
     ) -> Tensor | None:
+        """The teacher's logits, or states inside `without_head`, of the chosen sequences; None where there are none."""
         assert self.teacher is not None
+        teacher = self.teacher
         if chosen is not None:
             sequences = len(next(value for value in batch.values() if isinstance(value, Tensor)))
             batch = {name: _of_sequences(value, chosen, sequences) for name, value in batch.items()}
-            rows = None if rows is None else rows[chosen]
+            labels, rows = labels[chosen], None if rows is None else rows[chosen]
             if len(chosen) == 0:
                 return None
-        with self.teacher_watch:
+
+        def ask() -> Tensor:
             if not packs:
-                return self.teacher.logits(model, batch, rows)
+                return teacher.logits(model, batch, rows)
             packed = PackedBatch.of(batch)
-            return packed.padded(self.teacher.logits(model, packed.inputs, rows))
+            return packed.padded(teacher.logits(model, packed.inputs, rows))
+
+        with self.teacher_watch:
+            if self.states is None or rows is None:
+                return ask()
+            return self.states.states(rows, labels, batch.get("attention_mask"), ask)
 
     def model_inputs(self, batch: dict[str, Any], labels: Tensor) -> dict[str, Any]:
         """What the model's forward gets: no labels, so that it computes no loss of its own, and no cache."""

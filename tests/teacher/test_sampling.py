@@ -109,6 +109,16 @@ def test_the_share_follows_the_schedule_and_the_weight_stays(tmp_path: Path) -> 
     assert sum(asked[:8]) > 2 * sum(asked[-8:])
 
 
+def test_a_resumed_run_asks_about_the_same_sequences(tmp_path: Path) -> None:
+    changes = {"save_strategy": "steps", "save_steps": 3, "gradient_accumulation_steps": 2, "max_steps": 6}
+    whole, resumed = (
+        trainer(tmp_path, tiny.build("llama"), config={"teacher_fraction": 0.4}, **changes) for _ in range(2)
+    )
+    whole.train()
+    resumed.train(resume_from_checkpoint=str(tmp_path / "checkpoint-3"))
+    assert torch.equal(losses(resumed)[-3:], losses(whole)[-3:])
+
+
 def test_asking_about_all_is_the_default(tmp_path: Path) -> None:
     runs = [trainer(tmp_path, tiny.build("llama"), config=c, max_steps=3) for c in ({}, {"teacher_fraction": 1.0})]
     for run in runs:

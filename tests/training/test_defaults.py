@@ -17,8 +17,8 @@ def recipe(task: str, method: str = "pissa", **training: object) -> Recipe:
 @pytest.mark.parametrize(
     ("task", "method", "rate"),
     [
-        ("classification", "pissa", 2e-4),
-        ("regression", "lora", 2e-4),
+        ("classification", "pissa", 3e-4),
+        ("regression", "lora", 3e-4),
         ("generation", "pissa", 2e-5),
         ("classification", "full", 2e-5),
     ],

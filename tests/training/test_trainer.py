@@ -177,7 +177,7 @@ def test_pefts_own_pissa_is_stopped_before_training(tmp_path: Path) -> None:
         train_dataset=rows.language_rows(),
         data_collator=rows.collator("generation"),
     )
-    with pytest.raises(SelfCheckError, match="prepare_model"):
+    with pytest.raises(SelfCheckError, match=r"init_lora_weights='pissa'.*prepare_model"):
         run.train()
     assert run.state.global_step == 0
 

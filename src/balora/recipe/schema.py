@@ -65,7 +65,7 @@ class Recipe(Settings):
     regularizers: BALoraConfig = Field(default_factory=BALoraConfig)
     """BA-LoRA's three terms and their teacher; or the word `paper` for the paper's values, `none` for no term."""
     training: dict[str, Any] = Field(default_factory=dict)
-    """Fields of transformers.TrainingArguments under their own names. Left out: learning rate 2e-4 (classification and
+    """Fields of transformers.TrainingArguments under their own names. Left out: learning rate 3e-4 (classification and
     regression), 2e-5 (generation, or `method: full`), 3 epochs, batch 8; the rest as in transformers."""
     evaluation: EvaluationSettings = EvaluationSettings()
     """Which scores are computed on the validation split."""

@@ -11,7 +11,7 @@ import torch
 
 from balora.adapters import AdapterConfig
 from balora.losses import GenerationObjective
-from balora.training import BALoraConfig, BALoraTrainer, prepare_model
+from balora.training import BALoraConfig, BALoraTrainer, fused_path, prepare_model
 from balora.training.fused_path import fused_path_for
 from balora.training.model_kind import base_model
 from tests.support import rows, tiny
@@ -178,6 +178,22 @@ def test_bfloat16_autocast_is_as_close_to_float32_as_explicit_logits_are(tmp_pat
     )
     fused, explicit = ((found - truth).abs().amax(dim=0) for found in low)
     assert (fused <= 1.5 * explicit + 2e-3 * truth.abs().amax(dim=0)).all()
+
+
+@pytest.mark.parametrize(("bf16", "expected"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_products_with_the_head_run_in_the_autocast_type(
+    bf16: bool, expected: torch.dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = set()
+    original = fused_path.fused_generation_objective
+
+    def objective(student: torch.Tensor, teacher: torch.Tensor, *args: Any, **options: Any) -> Any:
+        seen.update({student.dtype, teacher.dtype})
+        return original(student, teacher, *args, **options)
+
+    monkeypatch.setattr(fused_path, "fused_generation_objective", objective)
+    trainer(tmp_path, tiny.build("llama"), bf16=bf16, max_steps=1).train()
+    assert seen == {expected}
 
 
 def test_micro_batches_of_whole_groups_have_the_spectral_term_of_the_large_batch(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ def main() -> None:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--rounds", type=int, default=5, help="how often each variant is timed (default 5)")
     parser.add_argument("--shapes", nargs="*", default=[], help="0.5B, 7B, 8B; those that fit where left out")
+    parser.add_argument("--rows", type=int, help="tokens of the benchmark 'loss' (1024 on a CPU, 8192 on a GPU)")
     parser.add_argument("--json", type=Path, help="also write everything to this file")
     given = parser.parse_args()
     known = {"loss": loss.run, "step": step.run, "init": init.run, "flops": flops.run}
@@ -26,7 +27,8 @@ def main() -> None:
         parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(known)}")
     results: list[Result] = []
     for name in given.names or known:
-        results += known[name](given.device, rounds=given.rounds, shapes=tuple(given.shapes))
+        options = {"rows": given.rows} if name == "loss" else {}
+        results += known[name](given.device, rounds=given.rounds, shapes=tuple(given.shapes), **options)
     machine = torch.cuda.get_device_name() if given.device == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     print(f"# {machine}, torch {torch.__version__}\n")
     write_results(results, json_path=given.json)

@@ -57,7 +57,8 @@ class AnchoredVariant(LoraVariant):
         """The base result plus the anchored update."""
         del unused
         down, up = stacked_factors(module, active_adapter)
-        if not torch.is_autocast_enabled(x.device.type):
+        kind = x.device.type
+        if not (torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)):
             x = x.to(down.dtype)
         hidden = nn.functional.linear(module.lora_dropout[active_adapter](x), down)
         scaling: float = module.scaling[active_adapter]

@@ -27,8 +27,9 @@ class BALoraConfig(ObjectiveSettings, TeacherSettings):
     padding_free: bool | Literal["auto"] = "auto"
     """Decoder-only generation: run student and teacher on the real tokens only, all sequences of a micro-batch in one
     row. `auto`: where flash attention is used; with other attention `true` pays for few or short sequences only."""
-    loss_chunk_mib: int = Field(default=512, ge=1)
-    """Working memory, in MiB, that the loss may use at a time on the path without logits; at least 64 rows fit."""
+    loss_chunk_mib: int | None = Field(default=None, ge=1)
+    """Working memory, in MiB, that the loss may use at a time on the path without logits; at least 64 rows fit. Left
+    out: 128 on a CPU, 512 on a GPU."""
 
     @classmethod
     def nlu(cls, **changes: Any) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import multiprocessing
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 
 MIB = 1 << 20
+_THRESHOLD = "MALLOC_MMAP_THRESHOLD_"
 
 
 @dataclass
@@ -104,9 +106,16 @@ def cpu_peak_mib(module: str, function: str, *arguments: Any) -> float:
 
     `module.function(*arguments)` makes the inputs and returns the work to do. NaN where the kernel does not tell.
     """
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(_peak_in_this_process, (module, function, arguments))
+    # glibc keeps freed blocks of up to 32 MB; above this threshold it gives them back, and the peak is what was in use.
+    kept = os.environ.get(_THRESHOLD)
+    os.environ[_THRESHOLD] = "65536"
+    try:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            return pool.apply(_peak_in_this_process, (module, function, arguments))
+    finally:
+        os.environ.pop(_THRESHOLD)
+        if kept is not None:
+            os.environ[_THRESHOLD] = kept
 
 
 def _peak_in_this_process(module: str, function: str, arguments: tuple[Any, ...]) -> float:

@@ -50,12 +50,12 @@ class Result:
 
     def as_markdown(self) -> str:
         """A table with a row per variant."""
-        lines = [
-            f"### {self.name} ({self.device})",
-            "",
+        lines = [f"### {self.name} ({self.device})", ""]
+        header = [
             f"| variant | median ms | time / {self.base} | peak MiB | memory / {self.base} |",
             "|---|---|---|---|---|",
         ]
+        lines += header if self.seconds or self.peak_mib else []
         for variant in {**self.seconds, **self.peak_mib}:
             clock = memory = ["-", "-"]
             if variant in self.seconds:

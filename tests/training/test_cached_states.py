@@ -64,6 +64,14 @@ def test_a_second_run_asks_nothing_and_a_stopped_one_is_continued(tmp_path: Path
     assert sum(asked) == 28, "other data have their own file"
 
 
+def test_runs_that_look_at_other_tokens_do_not_share_states(tmp_path: Path) -> None:
+    cached(tmp_path, "response").train()
+    unshifted = {"regularized_tokens": "response_unshifted"}
+    found = losses_after(cached(tmp_path, "unshifted", config=unshifted))
+    live = losses_after(cached(tmp_path, "live", config={**unshifted, "teacher": "live"}))
+    torch.testing.assert_close(found, live, rtol=1e-4, atol=1e-5)
+
+
 def test_a_sampled_teacher_fills_the_cache_piece_by_piece(tmp_path: Path, asked: list[int]) -> None:
     run = cached(tmp_path, "sampled", config={"teacher_fraction": 0.5})
     live = cached(tmp_path, "live", config={"teacher_fraction": 0.5, "teacher": "live"})

@@ -76,9 +76,14 @@ def test_fifty_steps_without_logits_follow_fifty_with_them(family: str, changes:
     torch.testing.assert_close(curves[0], curves[1], rtol=2e-3, atol=2e-4)
 
 
-@pytest.mark.parametrize("tokens", ["response", "response_unshifted", "all"])
-def test_the_terms_see_the_same_tokens_on_both_paths(tokens: str, tmp_path: Path) -> None:
-    settings = {"regularized_tokens": tokens}
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *({"regularized_tokens": tokens} for tokens in ("response", "response_unshifted", "all")),
+        *({"center": center} for center in ("batch", "batch_and_class")),
+    ],
+)
+def test_the_terms_see_the_same_on_both_paths(settings: dict[str, str], tmp_path: Path) -> None:
     runs = [
         trainer(tmp_path, tiny.build("llama"), config={"loss_path": path, **settings}, max_steps=3)
         for path in ("auto", "explicit")
@@ -178,6 +183,21 @@ def test_bfloat16_autocast_is_as_close_to_float32_as_explicit_logits_are(tmp_pat
     )
     fused, explicit = ((found - truth).abs().amax(dim=0) for found in low)
     assert (fused <= 1.5 * explicit + 2e-3 * truth.abs().amax(dim=0)).all()
+
+
+def test_micro_batches_of_unequal_size_weigh_by_their_groups(tmp_path: Path) -> None:
+    whole, split = (
+        trainer(
+            tmp_path,
+            tiny.build("llama"),
+            config={"spectral_group_sequences": 4},
+            per_device_train_batch_size=size,
+            gradient_accumulation_steps=parts,
+            max_steps=1,
+        )
+        for size, parts in ((24, 1), (16, 2))
+    )
+    torch.testing.assert_close(losses_after(split), losses_after(whole), rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize(("bf16", "expected"), [(True, torch.bfloat16), (False, torch.float32)])

@@ -58,13 +58,11 @@ SUPERVISED = 0.6
 """Share of a sequence's tokens that are learned: the answer."""
 
 
-def padded_batch(body: Body, device: str, *, full: bool = False) -> dict[str, Tensor]:
-    """Sequences of lognormal lengths (coefficient of variation 0.4), padded on the right; or all of full length."""
+def padded_batch(body: Body, device: str) -> dict[str, Tensor]:
+    """Sequences of lognormal lengths (coefficient of variation 0.4), padded on the right."""
     generator = torch.Generator().manual_seed(0)
     spread = torch.exp(0.385 * torch.randn(body.sequences, generator=generator))
     lengths = (spread / spread.max() * body.length).long().clamp(8, body.length)
-    if full:
-        lengths = torch.full_like(lengths, body.length)
     places = torch.arange(body.length)[None]
     real = places < lengths[:, None]
     ids = torch.randint(1, body.vocabulary, (body.sequences, body.length), generator=generator) * real

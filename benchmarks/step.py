@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -131,7 +130,7 @@ def naive(body: Body, device: str, batch: dict[str, Tensor]) -> Step:
     """See `NaiveTrainer`."""
     model = peft_model(body, device)
     trainer = NaiveTrainer(model=model, args=arguments(device))
-    trainer.second_model = copy.deepcopy(body.build(device)).eval()
+    trainer.second_model = body.build(device).eval()
     return one_step(trainer, batch, device)
 
 
@@ -147,24 +146,20 @@ VARIANTS: dict[str, Callable[[Body, str, dict[str, Tensor]], Step]] = {
 }
 
 
-def make_step(variant: str, body: Body, device: str, *, full: bool) -> Step:
+def make_step(variant: str, body: Body, device: str) -> Step:
     """A step that can be taken again and again."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return VARIANTS[variant](body, device, padded_batch(body, device, full=full))
+        return VARIANTS[variant](body, device, padded_batch(body, device))
 
 
-def work_for(variant: str, body: Body, full: bool) -> Callable[[], Any]:
+def work_for(variant: str, body: Body) -> Callable[[], Any]:
     """For a fresh process: model, optimizer and one step, all counted."""
-    return lambda: make_step(variant, body, "cpu", full=full)()
+    return lambda: make_step(variant, body, "cpu")()
 
 
 def gate(steps: dict[str, Step]) -> dict[str, float]:
-    """First losses that must agree: with and without logits, and ours with PEFT's.
-
-    Raises:
-        SystemExit: they do not.
-    """
+    """First losses that must agree: with and without logits, and ours with PEFT's."""
     first = {name: step().item() for name, step in steps.items()}
     pairs = [("balora", "balora, explicit logits"), ("own PiSSA (weights 0)", "PEFT PiSSA + Trainer")]
     return {f"{a} against {b}": abs(first[a] - first[b]) / abs(first[b]) for a, b in pairs if a in first and b in first}
@@ -185,14 +180,12 @@ def run(device: str, *, rounds: int, shapes: tuple[str, ...] = ()) -> list[Resul
                     # Peaks one model at a time; the clock below has them all in memory.
                     taken: dict[str, Step] = {}
                     result.peak_mib[variant] = cuda_peak_mib(
-                        lambda v=variant, t=taken, b=body: (
-                            t.update(step=make_step(v, b, "cuda", full=False)) or t["step"]()
-                        )
+                        lambda v=variant, t=taken, b=body: t.update(step=make_step(v, b, "cuda")) or t["step"]()
                     )
                     taken.clear()
                 else:
-                    result.peak_mib[variant] = cpu_peak_mib("benchmarks.step", "work_for", variant, body, False)
-                steps[variant] = make_step(variant, body, device, full=False)
+                    result.peak_mib[variant] = cpu_peak_mib("benchmarks.step", "work_for", variant, body)
+                steps[variant] = make_step(variant, body, device)
             except (ImportError, torch.OutOfMemoryError) as error:
                 result.notes.append(f"{variant}: {type(error).__name__}: {' '.join(str(error).split())[:100]}")
         result.gates = gate(steps)

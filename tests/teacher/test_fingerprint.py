@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,12 +12,17 @@ import torch
 from balora.adapters import AdapterConfig, attach_adapter
 from balora.teacher.fingerprint import (
     collation_fingerprint,
-    examples_fingerprint,
+    combined,
+    example_fingerprint,
     precision_fingerprint,
     teacher_fingerprint,
 )
 from tests.adapters.families import disturb
 from tests.support import rows, tiny
+
+
+def examples_fingerprint(rows: Iterable[Mapping[str, Any]], ignored: frozenset[str]) -> str:
+    return combined(example_fingerprint(row, ignored) for row in rows)
 
 
 def test_the_student_s_numbers_do_not_count_and_the_base_s_do() -> None:

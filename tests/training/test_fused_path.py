@@ -11,9 +11,9 @@ import torch
 
 from balora.adapters import AdapterConfig
 from balora.losses import GenerationObjective
+from balora.teacher import transformers_model
 from balora.training import BALoraConfig, BALoraTrainer, fused_path, prepare_model
 from balora.training.fused_path import fused_path_for
-from balora.training.model_kind import base_model
 from tests.support import rows, tiny
 from tests.support.largest import LargestTensor
 
@@ -163,7 +163,7 @@ def test_a_head_that_others_patched_keeps_their_patch() -> None:
     """As accelerate does to modules that it moves between devices."""
     model = prepare_model(tiny.build("llama"), AdapterConfig(r=4))
     config = BALoraConfig.nlg()
-    path, _ = fused_path_for(base_model(model), config, GenerationObjective(config, shift=True))
+    path, _ = fused_path_for(transformers_model(model), config, GenerationObjective(config, shift=True))
     assert path is not None
     original = path.head.forward
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from balora.training.model_kind import base_model
+from balora.teacher import transformers_model
 from balora.training.padding_free import PackedBatch, packing_gap
 from tests.support import rows, tiny
 from tests.training.test_fused_path import losses, losses_after, trainer
@@ -45,7 +45,7 @@ def test_a_run_without_padding_follows_the_padded_one(family: str, changes: Any,
         )
         assert run.packs is setting
         seen: list[int] = []
-        base_model(run.model).register_forward_pre_hook(
+        transformers_model(run.model).register_forward_pre_hook(
             lambda _module, _args, given, seen=seen: seen.append(len(given["input_ids"])), with_kwargs=True
         )
         found.append(losses_after(run))

@@ -17,6 +17,9 @@ from balora.task import Task
 
 Values = NDArray[np.floating] | NDArray[np.integer]
 
+_NOT_SCORES = ("_runtime", "_per_second", "_model_preparation_time")
+"""Endings of the numbers that transformers reports beside scores."""
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
@@ -101,6 +104,15 @@ def metrics_function(names: Sequence[str], task: Task) -> Callable[[object], dic
         return score_all(names, predictions_from_logits(first, task), references)
 
     return compute
+
+
+def is_score(name: str) -> bool:
+    """Whether a reported number is a score rather than a speed.
+
+    >>> is_score("eval_accuracy"), is_score("eval_runtime"), is_score("train_loss")
+    (True, False, False)
+    """
+    return name.startswith(("eval_", "test_")) and not name.endswith(_NOT_SCORES)
 
 
 def perplexity_of(scores: Mapping[str, float], prefix: str) -> dict[str, float]:

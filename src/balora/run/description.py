@@ -12,13 +12,11 @@ from pathlib import Path
 from balora.adapters import count_parameters
 from balora.artefacts import RunRecord, model_card, regularizers_in_words
 from balora.artefacts.layout import ADAPTER_CONFIG
+from balora.evaluation import is_score
 from balora.recipe import Recipe
 from balora.run.beginning import Beginning, described_data
 from balora.run.parts import Inputs
 from balora.training import BALoraTrainer
-
-NOT_SCORES = ("_runtime", "_per_second", "_model_preparation_time")
-"""Endings of the numbers that transformers reports beside scores."""
 
 
 def begin_record(
@@ -59,8 +57,3 @@ def describe_as_card(
         label_names=inputs.text.label_names,
         encoder_decoder=inputs.data.encoder_decoder,
     )
-
-
-def is_score(name: str) -> bool:
-    """Whether a metric's name is that of a score rather than of a speed."""
-    return name.startswith(("eval_", "test_")) and not name.endswith(NOT_SCORES)

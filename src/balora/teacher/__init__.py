@@ -2,7 +2,14 @@
 
 from balora.teacher.cached import CachedTeacher, build_cached_teacher
 from balora.teacher.linear_probe import ProbeResult, fit_linear_probe
-from balora.teacher.live import FrozenCopyTeacher, LiveTeacher, Teacher, UntrainedTeacher, evaluation_mode
+from balora.teacher.live import (
+    FrozenCopyTeacher,
+    LiveTeacher,
+    Teacher,
+    UntrainedTeacher,
+    evaluation_mode,
+    transformers_model,
+)
 from balora.teacher.sampling import draw_sequences
 from balora.teacher.self_check import check_adapter_start, check_agreement, probe_inputs, probe_logits
 from balora.teacher.settings import TeacherSettings
@@ -23,4 +30,5 @@ __all__ = [
     "fit_linear_probe",
     "probe_inputs",
     "probe_logits",
+    "transformers_model",
 ]

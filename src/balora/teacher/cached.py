@@ -88,7 +88,7 @@ def build_cached_teacher(
     Raises:
         ModelError: when the rows are not 0 to N-1, each once.
     """
-    order, examples_read = survey(examples)
+    order, examples_read = survey(examples, NOT_READ_BY_THE_MODEL)
     shown = [examples[index] for index in order[:COLLATED]]
     parts = [
         TABLE_FORMAT,
@@ -106,8 +106,10 @@ def build_cached_teacher(
     return CachedTeacher(table)
 
 
-def survey(examples: Sequence[Mapping[str, Any]]) -> tuple[list[int], str]:
+def survey(examples: Sequence[Mapping[str, Any]], ignored: frozenset[str]) -> tuple[list[int], str]:
     """For every row number the position of its example, and the fingerprint of the examples in that order.
+
+    What is in the columns `ignored` does not count: runs that differ only in label noise share class logits.
 
     Raises:
         ModelError: when the rows are not 0 to N-1, each once.
@@ -116,7 +118,7 @@ def survey(examples: Sequence[Mapping[str, Any]]) -> tuple[list[int], str]:
     for position in range(len(examples)):
         example = examples[position]
         rows.append(str(int(row) if isinstance(row := example.get("row", position), Tensor) else row))
-        fingerprints.append(example_fingerprint(example, NOT_READ_BY_THE_MODEL))
+        fingerprints.append(example_fingerprint(example, ignored))
     numbers = {str(number): number for number in range(len(rows))}
     if set(rows) != numbers.keys():
         what = f"the column 'row' must number the {len(rows)} examples from 0 to {len(rows) - 1}, each once"

@@ -49,14 +49,6 @@ def precision_fingerprint(model: nn.Module) -> str:
     return f"{formats}:autocast {around}:replaced forward {inside}"
 
 
-def examples_fingerprint(rows: Iterable[Mapping[str, Any]], ignored: frozenset[str]) -> str:
-    """SHA-256 over what the model reads of every example, in order; hex.
-
-    Labels do not count: runs that differ only in label noise share a cache.
-    """
-    return combined(example_fingerprint(row, ignored) for row in rows)
-
-
 def example_fingerprint(row: Mapping[str, Any], ignored: frozenset[str]) -> str:
     """SHA-256 over what the model reads of one example; hex."""
     read = {key: value for key, value in row.items() if key not in ignored}

@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 
 from balora.adapters import adapters_off
 from balora.adapters.switch import modules_of
+from balora.errors import ModelError
 
 
 class Teacher(Protocol):
@@ -82,8 +83,15 @@ class FrozenCopyTeacher:
 
 
 def transformers_model(model: nn.Module) -> PreTrainedModel:
-    """The transformers model inside, whatever wraps it."""
-    return next(module for module in model.modules() if isinstance(module, PreTrainedModel))
+    """The transformers model inside, whatever wraps it.
+
+    Raises:
+        ModelError: when there is none.
+    """
+    for module in model.modules():
+        if isinstance(module, PreTrainedModel):
+            return module
+    raise ModelError.at("model", f"{type(model).__name__} holds no transformers model", "pass one, adapted or not")
 
 
 @contextmanager

@@ -54,6 +54,11 @@ def relative_gap(logits: Tensor, reference: Tensor) -> float:
     return gap if gap == gap else float("inf")
 
 
+def allowed_gap(dtype: torch.dtype) -> float:
+    """How far two ways to the same logits may be apart, relative to the largest, by the weights' number format."""
+    return TOLERANCE.get(dtype, TOLERANCE[torch.bfloat16])
+
+
 def check_adapter_start(model: nn.Module) -> None:
     """Refuse adapters whose start changed the base, however small the gap that it leaves.
 
@@ -86,7 +91,7 @@ def check_agreement(
     Raises:
         SelfCheckError: with the measured gap and the likely cause.
     """
-    allowed = TOLERANCE.get(dtype, TOLERANCE[torch.bfloat16]) if tolerance is None else tolerance
+    allowed = allowed_gap(dtype) if tolerance is None else tolerance
     pairs = [("the student at step 0", student, "the teacher", teacher, _STUDENT_CAUSE)]
     if base is not None:
         pairs.insert(0, ("the teacher", teacher, "the pretrained model", base, _TEACHER_CAUSE))

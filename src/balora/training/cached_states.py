@@ -12,10 +12,10 @@ from balora.cache import cache_folder
 from balora.errors import ModelError
 from balora.losses import GenerationObjective
 from balora.teacher.cached import survey
-from balora.teacher.fingerprint import combined, example_fingerprint, precision_fingerprint, teacher_fingerprint
+from balora.teacher.fingerprint import combined, precision_fingerprint, teacher_fingerprint
 from balora.teacher.state_cache import StateCache, StatePlan
 from balora.training.fused_path import FusedPath
-from balora.training.rows import ROW, has_row_numbers
+from balora.training.rows import ROW
 from balora.training.start import Start, labels_of
 
 STATES_FORMAT = "1"
@@ -54,14 +54,11 @@ def open_states(start: Start, fused: FusedPath | None, objective: object, explic
     """The cache of a run, announced before it is written.
 
     Raises:
-        ModelError: the run has no states to keep, no numbered examples, or no room.
+        ModelError: the run has no states to keep, or no room.
     """
     if fused is None or not isinstance(objective, GenerationObjective):
         what = f"is cached, which needs the loss without logits: {explicit_because or 'loss_path is explicit'}"
         raise ModelError.at("regularizers.teacher", what, "set teacher: live")
-    if not has_row_numbers(start.examples):
-        what = "a cached teacher needs the training data as datasets.Dataset"
-        raise ModelError.at("regularizers.teacher", what, "convert it, or set teacher: live")
     plan = plan_states(start, fused, objective)
     logging.getLogger("balora").warning(plan.announcement())
     return CachedStates(StateCache(plan), objective)
@@ -70,17 +67,15 @@ def open_states(start: Start, fused: FusedPath | None, objective: object, explic
 def plan_states(start: Start, fused: FusedPath, objective: GenerationObjective) -> StatePlan:
     """Count the tokens, and name the file after all that the states depend on."""
     examples: Any = start.examples
-    order, _ = survey(examples)
-    tokens = [0] * len(order)
-    fingerprints = []
+    order, examples_read = survey(examples, frozenset({ROW}))
+    tokens: list[int] = []
     for begin in range(0, len(order), _COUNTED_AT_A_TIME):
         chosen = [examples[position] for position in order[begin : begin + _COUNTED_AT_A_TIME]]
-        batch = dict(start.collate([{k: v for k, v in row.items() if k != ROW} for row in chosen]))
+        batch = dict(start.collate(chosen))
         seen = objective.regularized_mask(labels_of(batch), batch.get("attention_mask"))
-        tokens[begin : begin + len(chosen)] = seen.sum(dim=1).tolist()
-        fingerprints += [example_fingerprint(row, frozenset({ROW})) for row in chosen]
+        tokens += seen.sum(dim=1).tolist()
     dtype = fused.compute_dtype or fused.head.weight.dtype
     parts = [STATES_FORMAT, teacher_fingerprint(start.model), precision_fingerprint(start.model), str(dtype)]
-    key = combined([*parts, start.config.regularized_tokens, *fingerprints])
+    key = combined([*parts, start.config.regularized_tokens, examples_read])
     folder = start.config.teacher_cache_dir or cache_folder() / "teacher"
     return StatePlan(folder / f"{key}.states", tuple(tokens), fused.head.weight.shape[1], dtype)

@@ -21,7 +21,7 @@ from balora.losses import (
 from balora.losses.objective import Weights
 from balora.task import IGNORED_LABEL
 from balora.teacher import probe_inputs, probe_logits
-from balora.teacher.self_check import TOLERANCE, relative_gap
+from balora.teacher.self_check import allowed_gap, relative_gap
 from balora.training.config import BALoraConfig
 
 CHUNK_MIB = {True: 128, False: 512}
@@ -154,7 +154,7 @@ def fused_path_for(
     if found or not isinstance(head, nn.Linear):
         return None, found[0]
     path = FusedPath(head, config, objective, compute_dtype)
-    gap, allowed = path.gap(base), TOLERANCE.get(head.weight.dtype, TOLERANCE[torch.bfloat16])
+    gap, allowed = path.gap(base), allowed_gap(head.weight.dtype)
     if not gap <= allowed:
         return None, f"its logits are not head times states (they differ by {gap:.2g})"
     return path, ""

@@ -21,18 +21,6 @@ from balora.task import Task
 from balora.training.config import BALoraConfig
 
 
-def base_model(model: nn.Module) -> PreTrainedModel:
-    """The transformers model inside, whatever wraps it.
-
-    Raises:
-        ModelError: when there is none.
-    """
-    for module in model.modules():
-        if isinstance(module, PreTrainedModel):
-            return module
-    raise ModelError.at("model", f"{type(model).__name__} holds no transformers model", "pass one, adapted or not")
-
-
 def is_decoder_only(base: PreTrainedModel) -> bool:
     """Whether positions count from the first real token: GPT-like bodies, whatever head they carry."""
     generates, fills_in = MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING

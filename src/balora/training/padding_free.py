@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from balora.data import positions
 from balora.teacher import probe_inputs, probe_logits
-from balora.teacher.self_check import TOLERANCE, relative_gap
+from balora.teacher.self_check import allowed_gap, relative_gap
 
 _PER_TOKEN = ("input_ids", "token_type_ids")
 
@@ -61,7 +61,7 @@ def takes_packed_rows(base: PreTrainedModel, *, setting: str | bool, decoder_onl
         return False, ""
     if not decoder_only:
         return False, "padding_free is for decoder-only language models"
-    gap, allowed = packing_gap(base), TOLERANCE.get(next(base.parameters()).dtype, TOLERANCE[torch.bfloat16])
+    gap, allowed = packing_gap(base), allowed_gap(next(base.parameters()).dtype)
     if not gap <= allowed:
         return False, f"this model does not keep packed sequences apart (its outputs differ by {gap:.2g})"
     return True, ""

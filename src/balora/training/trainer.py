@@ -21,13 +21,12 @@ from balora.data import positions
 from balora.errors import ModelError
 from balora.losses import BatchPart, GenerationObjective, scheduled_weights
 from balora.task import IGNORED_LABEL, Task
-from balora.teacher import Teacher, draw_sequences
+from balora.teacher import Teacher, draw_sequences, transformers_model
 from balora.training.cached_states import CachedStates, open_states
 from balora.training.callbacks import DivergenceGuard
 from balora.training.config import BALoraConfig
 from balora.training.fused_path import FusedPath, fused_path_for
 from balora.training.model_kind import (
-    base_model,
     default_collator,
     has_adapter,
     is_decoder_only,
@@ -72,7 +71,7 @@ class BALoraTrainer(Trainer):
         super().__init__(*args, **kwargs)
         if self.compute_loss_func is not None:
             raise ModelError.at("compute_loss_func", "balora computes the loss itself", "leave it out")
-        base = base_model(self.model)
+        base = transformers_model(self.model)
         self.task: Task = task_of(base)
         self.config = config or BALoraConfig(form="nlg" if self.task == "generation" else "nlu")
         self.encoder_decoder = self.task == "generation" and bool(base.config.is_encoder_decoder)
@@ -97,11 +96,10 @@ class BALoraTrainer(Trainer):
         self._part, self._micro_batch = BatchPart(), 0
         tokenizer = self.processing_class
         left = isinstance(tokenizer, PreTrainedTokenizerBase) and tokenizer.padding_side == "left"
-        self._counts_positions = left and is_decoder_only(base)
+        decoder_only = is_decoder_only(base)
+        self._counts_positions = left and decoder_only
         self.packs, self.padded_because = takes_packed_rows(
-            base,
-            setting=self.config.padding_free,
-            decoder_only=self.task == "generation" and is_decoder_only(base),
+            base, setting=self.config.padding_free, decoder_only=self.task == "generation" and decoder_only
         )
         self._started = False
         self._warn_about_settings(base)
@@ -133,10 +131,11 @@ class BALoraTrainer(Trainer):
         batch = dict(inputs)
         rows, labels = batch.pop(ROW, None), labels_of(batch)
         batch = self.model_inputs(batch, labels)
-        fused = None if return_outputs and not self._loss_only else self.fused
+        wants_logits = return_outputs and not self._loss_only
+        fused = None if wants_logits else self.fused
         weights = scheduled_weights(self.config, self.state.global_step, self.state.max_steps) if model.training else {}
         part = self._next_part(weights, len(labels)) if model.training else BatchPart()
-        packs = self.packs and not (return_outputs and not self._loss_only)
+        packs = self.packs and not wants_logits
         packed = PackedBatch.of(batch) if packs else None
         teacher_logits = None
         with nullcontext() if fused is None else fused.without_head():
@@ -208,7 +207,7 @@ class BALoraTrainer(Trainer):
         if self.task == "generation":
             batch = {**batch, "use_cache": False}
         if self.encoder_decoder and "decoder_input_ids" not in batch:
-            base = base_model(self.model)
+            base = transformers_model(self.model)
             batch["decoder_input_ids"] = base.prepare_decoder_input_ids_from_labels(labels=labels)
         return self._with_positions(batch)
 

@@ -11,6 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from balora.evaluation import is_score
+
 SHOWN = {
     "loss": "loss",
     "task_loss": "task",
@@ -86,7 +88,11 @@ class ProgressLine(TrainerCallback):
         head = f"step {state.global_step}/{state.max_steps}"
         if "loss" in logs:
             return f"{head}  {describe_terms(logs)}  lr {logs.get('learning_rate', 0):.2e}  {_clock(left)} left"
-        scores = [f"{key.removeprefix('eval_')} {value:.4f}" for key, value in logs.items() if _is_score(key, value)]
+        scores = [
+            f"{key.removeprefix('eval_')} {value:.4f}"
+            for key, value in logs.items()
+            if is_score(key) and isinstance(value, float)
+        ]
         return f"{head}  validation: {'  '.join(scores)}"
 
 
@@ -103,11 +109,6 @@ class _BarAboveTerms(Progress):
 def describe_terms(logs: dict[str, float]) -> str:
     """Loss and terms in one short phrase; terms that did not run are left out."""
     return "  ".join(f"{name} {logs[key]:.4g}" for key, name in SHOWN.items() if key in logs)
-
-
-def _is_score(key: str, value: object) -> bool:
-    timing = ("runtime", "per_second", "model_preparation_time")
-    return key.startswith("eval_") and isinstance(value, float) and not key.endswith(timing)
 
 
 def _clock(seconds: float) -> str:

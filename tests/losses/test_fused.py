@@ -18,7 +18,7 @@ from balora.losses import (
     fused_generation_objective,
     gram,
 )
-from balora.losses.fused import chunk_rows
+from balora.losses.fused_pass import Gradients
 from tests.support.largest import LargestTensor
 
 ALL_ON = {"consistency": 0.3, "diversity": 0.2, "spectral": 0.1}
@@ -48,16 +48,19 @@ def explicit(
     weights: dict[str, float],
     bias: torch.Tensor | None = None,
     scale: float = 1.0,
+    soft_cap: float | None = None,
+    teacher_head: torch.Tensor | None = None,
     part: BatchPart = WHOLE,
     config: ObjectiveSettings = SETTINGS,
+    label_smoothing: float = 0.0,
 ) -> LossReport:
-    def logits(hidden: torch.Tensor) -> torch.Tensor:
-        return ((hidden @ head.T) + (0 if bias is None else bias))[None] * scale
+    def logits(hidden: torch.Tensor, head: torch.Tensor = head) -> torch.Tensor:
+        found = ((hidden @ head.T) + (0 if bias is None else bias))[None] * scale
+        return found if soft_cap is None else soft_cap * torch.tanh(found / soft_cap)
 
-    objective = GenerationObjective(config, shift=False)
-    return objective(
-        logits(student), None if teacher is None else logits(teacher), labels[None], weights=weights, part=part
-    )
+    objective = GenerationObjective(config, shift=False, label_smoothing=label_smoothing)
+    teacher_logits = None if teacher is None else logits(teacher, head if teacher_head is None else teacher_head)
+    return objective(logits(student), teacher_logits, labels[None], weights=weights, part=part)
 
 
 def with_gradient(function: Any, student: torch.Tensor) -> tuple[LossReport, torch.Tensor]:
@@ -104,22 +107,6 @@ def test_any_shape_and_chunking_give_the_same(rows: int, vocabulary: int, chunk:
     torch.testing.assert_close(fast[1], slow[1], rtol=1e-8, atol=1e-10)
 
 
-def test_many_chunks_equal_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("balora.losses.fused.ROW_MULTIPLE", 1)
-    student, teacher, head, labels = batch(rows=33)
-    reports = [
-        with_gradient(
-            lambda leaf, size=size: fused_generation_objective(
-                leaf, teacher, head, labels, weights=ALL_ON, options=FusedOptions(chunk_bytes=size), **PAPER
-            ),
-            student,
-        )
-        for size in (24 * 50 * 4, 1 << 29)
-    ]
-    assert_same(reports[0][0], reports[1][0], 1e-12)
-    torch.testing.assert_close(reports[0][1], reports[1][1])
-
-
 def test_bias_scale_and_accumulation(monkeypatch: pytest.MonkeyPatch) -> None:
     student, teacher, head, labels = batch()
     bias = torch.randn(50, dtype=torch.float64)
@@ -136,6 +123,77 @@ def test_bias_scale_and_accumulation(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert_same(fast[0], slow[0], 1e-8)
     torch.testing.assert_close(fast[1], slow[1], rtol=1e-8, atol=1e-10)
+
+
+CENTRED = {way: SETTINGS.model_copy(update={"center": way}) for way in ("batch", "batch_and_class")}
+CASES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "soft-capped": {"soft_cap": 5.0},
+    "soft-capped and scaled": {"soft_cap": 5.0, "scale": 0.4},
+    "smoothed": {"label_smoothing": 0.2},
+    "centred": {"config": SETTINGS.model_copy(update={"center": "batch"})},
+    "soft-capped, centred": {"soft_cap": 5.0, "config": SETTINGS.model_copy(update={"center": "batch"})},
+    "soft-capped, centred twice": {
+        "soft_cap": 5.0,
+        "config": SETTINGS.model_copy(update={"center": "batch_and_class"}),
+    },
+    "centred twice": {"config": SETTINGS.model_copy(update={"center": "batch_and_class"})},
+    "accumulated": {"part": BatchPart(items=37, parts=3)},
+}
+
+
+@pytest.mark.parametrize("trained", [False, True], ids=["frozen head", "trained head"])
+@pytest.mark.parametrize("case", CASES)
+def test_any_head_gets_the_gradients_of_explicit_logits(
+    case: str, trained: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """States, head weight and head bias, in several chunks and blocks; the teacher keeps the head of the start."""
+    monkeypatch.setattr("balora.losses.fused_pass.ROW_MULTIPLE", 1)
+    student, teacher, head, labels = batch()
+    bias = torch.randn(50, dtype=torch.float64)
+    start = (head + 0.1, bias) if trained else None
+    given = {"scale": 1.0, "soft_cap": None, "label_smoothing": 0.0, "config": SETTINGS, "part": WHOLE, **CASES[case]}
+
+    def fast(states: torch.Tensor, weight: torch.Tensor, shift: torch.Tensor) -> LossReport:
+        options = FusedOptions(
+            head_bias=shift,
+            logit_scale=given["scale"],
+            soft_cap=given["soft_cap"],
+            teacher_head=start,
+            center=given["config"].center,
+            label_smoothing=given["label_smoothing"],
+            chunk_bytes=24 * 50 * 6,
+        )
+        return fused_generation_objective(
+            states, teacher, weight, labels, weights=ALL_ON, part=given["part"], options=options, **PAPER
+        )
+
+    def slow(states: torch.Tensor, weight: torch.Tensor, shift: torch.Tensor) -> LossReport:
+        teacher_head = head + 0.1 if trained else None
+        return explicit(states, teacher, weight, labels, weights=ALL_ON, bias=shift, teacher_head=teacher_head, **given)
+
+    found = []
+    for objective in (fast, slow):
+        leaves = [student.clone().requires_grad_(), *(value.clone().requires_grad_(trained) for value in (head, bias))]
+        report = objective(*leaves)
+        report.total.backward()
+        found.append((report, [leaf.grad for leaf in leaves if leaf.requires_grad]))
+    assert_same(found[0][0], found[1][0], 1e-8)
+    assert len(found[0][1]) == (3 if trained else 1)
+    for one, other in zip(found[0][1], found[1][1], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-9)
+
+
+def test_evaluation_of_a_trained_head_collects_no_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    student, teacher, head, labels = batch()
+    head.requires_grad_()
+    collected = []
+    monkeypatch.setattr(Gradients, "add", lambda kept, *_: collected.append((kept.hidden, kept.weight, kept.bias)))
+    with torch.no_grad():
+        report = fused_generation_objective(student, teacher, head, labels, weights={}, **PAPER)
+    assert collected == [(None, None, None)]
+    assert not report.total.requires_grad
+    torch.testing.assert_close(report.task, explicit(student, teacher, head, labels, weights={}).task.detach())
 
 
 def test_a_factor_on_the_total_reaches_the_gradient() -> None:
@@ -164,19 +222,34 @@ def test_terms_can_see_other_rows_than_the_task() -> None:
         torch.testing.assert_close(fast.term(term), slow.term(term), rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.parametrize("leaf", ["states", "head"])
+@pytest.mark.parametrize("soft_cap", [None, 5.0])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_low_precision_is_no_worse_than_explicit_low_precision(dtype: torch.dtype) -> None:
+def test_low_precision_is_no_worse_than_explicit_low_precision(
+    dtype: torch.dtype, soft_cap: float | None, leaf: str
+) -> None:
     """Both are judged against float32 truth on the same rounded inputs."""
     student, teacher, head, labels = batch(rows=64, width=32, vocabulary=200, dtype=dtype)
+    options = FusedOptions(soft_cap=soft_cap, teacher_head=(head, None))
+    start = head.clone()
 
-    def truth(leaf: torch.Tensor) -> LossReport:
-        return explicit(leaf.float(), teacher.float(), head.float(), labels, weights=ALL_ON)
+    def of(leaf_value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        wide = leaf_value.dtype
+        return (leaf_value, head.to(wide)) if leaf == "states" else (student.to(wide), leaf_value)
 
-    exact = with_gradient(truth, student.float())
-    fast = with_gradient(
-        lambda leaf: fused_generation_objective(leaf, teacher, head, labels, weights=ALL_ON, **PAPER), student
-    )
-    slow = with_gradient(lambda leaf: explicit(leaf, teacher, head, labels, weights=ALL_ON), student)
+    def logit_way(value: torch.Tensor) -> LossReport:
+        states, weight = of(value)
+        first = (teacher.to(value.dtype), weight, labels)
+        return explicit(states, *first, weights=ALL_ON, soft_cap=soft_cap, teacher_head=start.to(value.dtype))
+
+    def fused_way(value: torch.Tensor) -> LossReport:
+        states, weight = of(value)
+        return fused_generation_objective(states, teacher, weight, labels, weights=ALL_ON, options=options, **PAPER)
+
+    value = student if leaf == "states" else head
+    exact = with_gradient(logit_way, value.float())
+    fast = with_gradient(fused_way, value)
+    slow = with_gradient(logit_way, value)
     scale = exact[1].abs().max()
     error, expected = ((found[1].float() - exact[1]).abs().max() / scale for found in (fast, slow))
     assert error <= 1.1 * expected + 2e-3
@@ -199,10 +272,15 @@ def test_float16_does_not_lose_the_gradient_of_a_mean_over_many_tokens() -> None
     assert (found.float() - expected).norm() < 0.01 * expected.norm()
 
 
-def test_no_tensor_of_rows_times_vocabulary_is_ever_made() -> None:
+@pytest.mark.parametrize("trained", [False, True], ids=["frozen head", "trained head"])
+@pytest.mark.parametrize("soft_cap", [None, 5.0])
+def test_no_tensor_of_rows_times_vocabulary_is_ever_made(soft_cap: float | None, trained: bool) -> None:
     rows, vocabulary, width = 640, 4000, 16
     student, teacher, head, labels = batch(rows, width, vocabulary, torch.float32)
-    options = FusedOptions(chunk_bytes=24 * vocabulary * 64)
+    head.requires_grad_(trained)
+    options = FusedOptions(
+        chunk_bytes=24 * vocabulary * 64, soft_cap=soft_cap, teacher_head=(head.detach().clone(), None)
+    )
     with LargestTensor() as watch:
         leaf = student.clone().requires_grad_()
         report = fused_generation_objective(leaf, teacher, head, labels, weights=ALL_ON, options=options, **PAPER)
@@ -212,13 +290,6 @@ def test_no_tensor_of_rows_times_vocabulary_is_ever_made() -> None:
     with LargestTensor() as naive:
         explicit(student, teacher, head, labels, weights=ALL_ON)
     assert naive.elements >= int((labels != -100).sum()) * vocabulary, "the watch must see what it looks for"
-
-
-def test_the_chunk_s_memory_does_not_depend_on_the_rows() -> None:
-    sizes = [chunk_rows(rows, 151_936, 1 << 29) for rows in (1000, 10_000, 1_000_000)]
-    assert sizes == [128, 128, 128]
-    assert chunk_rows(5, 151_936, 1 << 29) == 5
-    assert chunk_rows(1000, 151_936, 1) == 64
 
 
 def test_all_masked_gives_zero_and_a_zero_gradient() -> None:
@@ -240,9 +311,8 @@ def test_all_masked_gives_zero_and_a_zero_gradient() -> None:
         ({"teacher_hidden": None}, "no teacher states"),
         ({"teacher_hidden": torch.zeros(2, 8)}, r"teacher_hidden has shape \(2, 8\)"),
         ({"head_weight": torch.zeros(50, 9)}, r"expected \(M, d\) and \(V, d\)"),
-        ({"head_weight": torch.zeros(50, 8, requires_grad=True)}, "explicit objective for a trained head"),
     ],
-    ids=["labels", "no teacher", "teacher", "head", "trained head"],
+    ids=["labels", "no teacher", "teacher", "head"],
 )
 def test_what_does_not_fit_is_refused(changes: dict[str, Any], message: str) -> None:
     student, teacher, head, labels = batch(dtype=torch.float32)

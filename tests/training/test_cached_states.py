@@ -99,5 +99,3 @@ def test_the_size_is_announced(tmp_path: Path, caplog: pytest.LogCaptureFixture)
 def test_without_the_fused_path_there_are_no_states_to_keep(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="loss_path is explicit"):
         cached(tmp_path, "run", config={"loss_path": "explicit"}).train()
-    with pytest.raises(ModelError, match="smoothing"):
-        cached(tmp_path, "run", label_smoothing_factor=0.1).train()

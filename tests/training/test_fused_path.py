@@ -61,8 +61,9 @@ def losses_after(run: BALoraTrainer) -> torch.Tensor:
         ("t5", {"tie_word_embeddings": True}),
         ("phi", {}),
         ("cohere", {"logit_scale": 0.3}),
+        ("gemma2", {"final_logit_softcapping": 2.0}),
     ],
-    ids=["llama", "tied", "gpt2", "t5-scaled-states", "phi-head-bias", "cohere-logit-scale"],
+    ids=["llama", "tied", "gpt2", "t5-scaled-states", "phi-head-bias", "cohere-logit-scale", "gemma2-soft-cap"],
 )
 def test_fifty_steps_without_logits_follow_fifty_with_them(family: str, changes: Any, tmp_path: Path) -> None:
     curves = []
@@ -130,7 +131,6 @@ def test_whoever_asks_for_logits_gets_logits(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("family", "changes", "config", "reason"),
     [
-        ("gemma2", {"final_logit_softcapping": 30.0}, {}, "soft-capped"),
         ("llama", {}, {"formulation": "2024"}, "2024"),
         ("llama", {}, {"consistency_schedule": "teacher_confidence"}, "teacher_confidence"),
     ],
@@ -152,10 +152,40 @@ def test_a_head_that_is_not_a_plain_product_is_found_out(tmp_path: Path) -> None
     assert "differ by" in run.explicit_because
 
 
-def test_a_trained_head_and_label_smoothing_take_the_explicit_path(tmp_path: Path) -> None:
-    adapter = AdapterConfig(r=4, modules_to_save=["lm_head"])
-    assert "head" in trainer(tmp_path, tiny.build("llama"), adapter=adapter).explicit_because
-    assert "smoothing" in trainer(tmp_path, tiny.build("llama"), label_smoothing_factor=0.1).explicit_because
+TRAINED_HEADS: dict[str, dict[str, Any]] = {
+    "head in full": {"adapter": AdapterConfig(r=4, modules_to_save=["lm_head"])},
+    "everything": {"adapter": AdapterConfig(method="full")},
+    "pissa on the head": {"adapter": AdapterConfig(method="pissa", r=4, target_modules=["lm_head", "q_proj"])},
+    "lora on the head": {"adapter": AdapterConfig(method="lora", r=4, alpha=8, target_modules=["lm_head", "q_proj"])},
+    "smoothed": {"label_smoothing_factor": 0.1},
+    "soft-capped, everything": {"family": "gemma2", "adapter": AdapterConfig(method="full")},
+}
+
+
+@pytest.mark.parametrize("case", TRAINED_HEADS)
+def test_a_trained_head_follows_the_run_with_logits(case: str, tmp_path: Path) -> None:
+    changes = dict(TRAINED_HEADS[case])
+    family = changes.pop("family", "llama")
+    shape = {"tie_word_embeddings": False} if family == "llama" else {"final_logit_softcapping": 2.0}
+    runs = [
+        trainer(tmp_path / path, tiny.build(family, **shape), config={"loss_path": path}, max_steps=20, **changes)
+        for path in ("auto", "explicit")
+    ]
+    assert runs[0].fused is not None
+    curves = [losses_after(run) for run in runs]
+    assert curves[0].shape == (20, 6)
+    torch.testing.assert_close(curves[0], curves[1], rtol=2e-3, atol=2e-4)
+    assert transformers_model(runs[0].model).config.to_dict().get("final_logit_softcapping") == shape.get(
+        "final_logit_softcapping"
+    )
+
+
+def test_heads_that_are_no_single_weight_take_the_explicit_path(tmp_path: Path) -> None:
+    targets = {"target_modules": ["lm_head", "q_proj"]}
+    dropped = AdapterConfig(r=4, method="lora", dropout=0.1, **targets)
+    assert "dropout" in trainer(tmp_path, tiny.build("llama"), adapter=dropped).explicit_because
+    adapter = AdapterConfig(r=4, **targets)
+    assert "16 bits" in trainer(tmp_path, tiny.build("llama"), adapter=adapter, bf16=True).explicit_because
     assert trainer(tmp_path, tiny.build("llama"), config={"loss_path": "explicit"}).explicit_because == ""
 
 
@@ -165,15 +195,16 @@ def test_a_head_that_others_patched_keeps_their_patch() -> None:
     config = BALoraConfig.nlg()
     path, _ = fused_path_for(transformers_model(model), config, GenerationObjective(config, shift=True))
     assert path is not None
-    original = path.head.forward
+    head = path.head.module
+    original = head.forward
 
     def patched(states: torch.Tensor) -> torch.Tensor:
         return original(states)
 
-    vars(path.head)["forward"] = patched
+    vars(head)["forward"] = patched
     with path.without_head():
-        assert path.head(torch.ones(2, tiny.HIDDEN_SIZE)).shape == (2, tiny.HIDDEN_SIZE)
-    assert path.head.forward is patched
+        assert head(torch.ones(2, tiny.HIDDEN_SIZE)).shape == (2, tiny.HIDDEN_SIZE)
+    assert head.forward is patched
 
 
 def test_bfloat16_autocast_is_as_close_to_float32_as_explicit_logits_are(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """The spectrum of the logits without the logits: singular values of Z = H·Wᵀ from H and G = WᵀW.
 
-Z·Zᵀ = H·G·Hᵀ, so with U_k its leading eigenvectors σ_i² = u_iᵀ·H·G·Hᵀ·u_i and ‖Z‖_F² = Σ (H·G ∘ H). G is d×d and
-belongs to the frozen head: computed once per run. Nothing here is as large as rows × vocabulary.
+Z·Zᵀ = H·G·Hᵀ, so with U_k its leading eigenvectors σ_i² = u_iᵀ·H·G·Hᵀ·u_i and ‖Z‖_F² = Σ (H·G ∘ H). G is d×d:
+computed once per run for a frozen head, at every step for a trained one. Nothing here is as large as rows × vocabulary.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,24 +39,53 @@ class HeadGram:
 
     @classmethod
     def of(cls, head_weight: Tensor, head_bias: Tensor | None = None) -> HeadGram:
-        """From the head's weight (V, d) and bias (V,), in blocks of rows."""
-        wide = torch.promote_types(head_weight.dtype, torch.float32)
-        width = head_weight.shape[1] + (head_bias is not None)
-        gram = head_weight.new_zeros(width, width, dtype=wide)
-        total = head_weight.new_zeros(width, dtype=wide)
-        for start in range(0, head_weight.shape[0], _BLOCK_ROWS):
-            block = head_weight[start : start + _BLOCK_ROWS].detach().to(wide)
-            if head_bias is not None:
-                column = head_bias[start : start + _BLOCK_ROWS].detach().to(wide)
-                block = torch.cat([block, column[:, None]], dim=1)
-            gram.addmm_(block.T, block)
-            total += block.sum(dim=0)
+        """From the head's weight (V, d) and bias (V,), in blocks of rows; differentiable where the head is trained."""
+        gram, total = _Gram.apply(head_weight, head_bias)  # type: ignore[no-untyped-call]
         rows = head_weight.shape[0]
         return cls(gram=gram, mean_row=total / rows, vocabulary=rows, has_bias=head_bias is not None)
 
     def centered(self) -> Tensor:
         """The Gram matrix of W with its mean row subtracted: G − V·w̄·w̄ᵀ."""
         return self.gram - self.vocabulary * torch.outer(self.mean_row, self.mean_row)
+
+
+class _Gram(torch.autograd.Function):
+    """WᵀW and the sum of W's rows; the backward makes its float32 blocks anew instead of keeping them."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(weight, bias)
+        wide = torch.promote_types(weight.dtype, torch.float32)
+        width = weight.shape[1] + (bias is not None)
+        gram = weight.new_zeros(width, width, dtype=wide)
+        total = weight.new_zeros(width, dtype=wide)
+        for start in range(0, weight.shape[0], _BLOCK_ROWS):
+            block = _block(weight, bias, start)
+            gram.addmm_(block.T, block)
+            total += block.sum(dim=0)
+        return gram, total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        weight, bias = ctx.saved_tensors
+        by_gram, by_total = gradients
+        both = by_gram + by_gram.T
+        by_weight = torch.empty_like(weight)
+        by_bias = None if bias is None else torch.empty_like(bias)
+        for start in range(0, weight.shape[0], _BLOCK_ROWS):
+            found = torch.addmm(by_total, _block(weight, bias, start), both)
+            by_weight[start : start + _BLOCK_ROWS] = found[:, : weight.shape[1]]
+            if by_bias is not None:
+                by_bias[start : start + _BLOCK_ROWS] = found[:, -1]
+        return by_weight, by_bias
+
+
+def _block(weight: Tensor, bias: Tensor | None, start: int) -> Tensor:
+    """Some rows of the head, wide, with the bias as a last column."""
+    block = weight[start : start + _BLOCK_ROWS].to(torch.promote_types(weight.dtype, torch.float32))
+    if bias is None:
+        return block
+    return torch.cat([block, bias[start : start + _BLOCK_ROWS].to(block.dtype)[:, None]], dim=1)
 
 
 @dataclass
@@ -96,7 +127,7 @@ def spectral_concentration_of_hidden(
         rows = rows - rows.mean(dim=0)
     count = resolve_spectral_k(k, rows.shape[0], head.vocabulary)
     with torch.no_grad():
-        vectors = leading_vectors(rows.detach(), gram, min(count, rows.shape[1]), memory)
+        vectors = leading_vectors(rows.detach(), gram.detach(), min(count, rows.shape[1]), memory)
     tiny = torch.finfo(rows.dtype).tiny
     projected = vectors.T @ rows
     values = ((projected @ gram) * projected).sum(dim=1).clamp_min(tiny).sqrt()
@@ -132,14 +163,9 @@ def _iterated_vectors(rows: Tensor, gram: Tensor, count: int, memory: SpectralMe
     width = min(count + EXTRA_DIRECTIONS, *rows.shape)
     known = None if memory is None else memory.directions
     warm = known is not None and known.shape == (rows.shape[1], width)
-    if warm and known is not None:
-        basis = rows @ (gram @ known)
-    else:
-        generator = torch.Generator().manual_seed(0)
-        basis = torch.randn(rows.shape[0], width, generator=generator, dtype=rows.dtype).to(rows.device)
-    basis = torch.linalg.qr(basis).Q
-    for _ in range(WARM_ITERATIONS if warm else COLD_ITERATIONS):
-        basis = torch.linalg.qr(rows @ (gram @ (rows.T @ basis))).Q
+    start = rows @ (gram @ known) if warm and known is not None else _random_start(rows, width)
+    iterations = WARM_ITERATIONS if warm else COLD_ITERATIONS
+    basis = _iterate(lambda basis: rows @ (gram @ (rows.T @ basis)), start, iterations)
     inner = rows.T @ basis
     small = inner.T @ (gram @ inner)
     vectors: Tensor = basis @ torch.linalg.eigh((small + small.T) / 2).eigenvectors.flip(-1)
@@ -147,3 +173,28 @@ def _iterated_vectors(rows: Tensor, gram: Tensor, count: int, memory: SpectralMe
         directions = rows.T @ vectors
         memory.directions = directions / directions.norm(dim=0).clamp_min(torch.finfo(rows.dtype).tiny)
     return vectors[:, :count]
+
+
+def leading_eigenpairs(matrix: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The largest eigenvalues of a symmetric matrix without negative ones, (M, M) -> (count,), (M, count)."""
+    if matrix.shape[0] <= DENSE_SIDE:
+        values, vectors = torch.linalg.eigh(matrix)
+        return values[-count:].flip(-1), vectors[:, -count:].flip(-1)
+    start = _random_start(matrix, min(count + EXTRA_DIRECTIONS, matrix.shape[0]))
+    basis = _iterate(lambda basis: matrix @ basis, start, COLD_ITERATIONS)
+    small = basis.T @ (matrix @ basis)
+    values, inner = torch.linalg.eigh((small + small.T) / 2)
+    return values[-count:].flip(-1), basis @ inner[:, -count:].flip(-1)
+
+
+def _iterate(operator: Callable[[Tensor], Tensor], start: Tensor, iterations: int) -> Tensor:
+    """Subspace iteration: an orthonormal basis that turns towards the operator's leading eigenvectors."""
+    basis: Tensor = torch.linalg.qr(start).Q
+    for _ in range(iterations):
+        basis = torch.linalg.qr(operator(basis)).Q
+    return basis
+
+
+def _random_start(matrix: Tensor, width: int) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(matrix.shape[0], width, generator=generator, dtype=matrix.dtype).to(matrix.device)

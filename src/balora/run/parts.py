@@ -147,10 +147,12 @@ def objective_notes(recipe: Recipe, inputs: Inputs, arguments: TrainingArguments
 
 
 def loss_path_notes(trainer: BALoraTrainer) -> list[str]:
-    """Why the logits of whole batches are made, and why batches are padded, where something else was possible."""
+    """Why logits are made, the loss is not compiled, or batches are padded, where something else was possible."""
     notes = []
     if trainer.explicit_because:
         notes.append(f"the logits of whole batches are made, which takes more memory: {trainer.explicit_because}")
+    if trainer.fused is not None and trainer.fused.plain_because:
+        notes.append(f"regularizers.compile_loss: {trainer.fused.plain_because}; it runs uncompiled")
     if trainer.padded_because:
         notes.append(f"regularizers.padding_free: batches are padded all the same: {trainer.padded_because}")
     return notes

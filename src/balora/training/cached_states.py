@@ -15,6 +15,7 @@ from balora.teacher.cached import survey
 from balora.teacher.fingerprint import combined, precision_fingerprint, teacher_fingerprint
 from balora.teacher.state_cache import StateCache, StatePlan
 from balora.training.fused_path import FusedPath
+from balora.training.head import product_type
 from balora.training.rows import ROW
 from balora.training.start import Start, labels_of
 
@@ -74,8 +75,8 @@ def plan_states(start: Start, fused: FusedPath, objective: GenerationObjective) 
         batch = dict(start.collate(chosen))
         seen = objective.regularized_mask(labels_of(batch), batch.get("attention_mask"))
         tokens += seen.sum(dim=1).tolist()
-    dtype = fused.compute_dtype or fused.head.weight.dtype
+    dtype = product_type(fused.base.dtype, fused.head.start()[0].dtype, fused.compute_dtype)
     parts = [STATES_FORMAT, teacher_fingerprint(start.model), precision_fingerprint(start.model), str(dtype)]
     key = combined([*parts, start.config.regularized_tokens, examples_read])
     folder = start.config.teacher_cache_dir or cache_folder() / "teacher"
-    return StatePlan(folder / f"{key}.states", tuple(tokens), fused.head.weight.shape[1], dtype)
+    return StatePlan(folder / f"{key}.states", tuple(tokens), fused.head.width, dtype)

@@ -27,6 +27,9 @@ class BALoraConfig(ObjectiveSettings, TeacherSettings):
     padding_free: bool | Literal["auto"] = "auto"
     """Decoder-only generation: run student and teacher on the real tokens only, all sequences of a micro-batch in one
     row. `auto`: where flash attention is used; with other attention `true` pays for few or short sequences only."""
+    compile_loss: bool | Literal["auto"] = "auto"
+    """Compile what runs between the matrix products of the path without logits. `auto`: on CUDA. The compiled
+    function is compared with the plain one first; where they differ or the compiler fails, the plain one runs."""
     loss_chunk_mib: int | None = Field(default=None, ge=1)
     """Working memory, in MiB, that the loss may use at a time on the path without logits; at least 64 rows fit. Left
     out: 128 on a CPU, 512 on a GPU."""

@@ -46,9 +46,9 @@ class Start:
     collate: Callable[[list[Any]], dict[str, Any]]
     model_inputs: Callable[[dict[str, Any], Tensor], dict[str, Any]]
     """Batch without labels, and labels -> what the forward gets."""
-    headless: Callable[[], AbstractContextManager[None]]
-    """Inside this block the model gives the states before its head, where logits would be too large; or it does
-    nothing."""
+    headless: Callable[[Teacher], AbstractContextManager[None]]
+    """Inside this block model and teacher give the states before their heads, where logits would be too large; or it
+    does nothing."""
     batch_size: int
     """Examples per forward where nothing is trained."""
     epochs: float
@@ -156,7 +156,7 @@ def check_first_examples(start: Start, teacher: Teacher) -> None:
     batch.pop(ROW, None)
     labels = labels_of(batch)
     inputs = start.model_inputs(batch, labels)
-    with start.headless():
+    with start.headless(teacher):
         with torch.no_grad(), evaluation_mode(start.model):
             student: Tensor = start.model(**inputs).logits
         reference = teacher.logits(start.model, inputs)

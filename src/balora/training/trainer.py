@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sized
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -111,6 +111,8 @@ class BALoraTrainer(Trainer):
             with self.accelerator.autocast():
                 start = replace(self._start(), checkpoint=self._checkpoint(resumed))
                 self.teacher = start_teacher(start)
+                if self.fused is not None:
+                    self.fused.follow(self.teacher)
                 if self.task == "generation" and self.teacher is not None and self.config.teacher == "cached":
                     self.states = open_states(start, self.fused, self.objective, self.explicit_because)
             self._started = True
@@ -313,10 +315,16 @@ class BALoraTrainer(Trainer):
             examples=examples,
             collate=lambda rows: self._with_positions(collate(rows)),
             model_inputs=self.model_inputs,
-            headless=nullcontext if self.fused is None else self.fused.without_head,
+            headless=self._headless,
             batch_size=args.per_device_eval_batch_size,
             epochs=epochs,
         )
+
+    def _headless(self, teacher: Teacher) -> AbstractContextManager[None]:
+        if self.fused is None:
+            return nullcontext()
+        self.fused.follow(teacher)
+        return self.fused.without_head()
 
     def _warn_about_settings(self, base: PreTrainedModel) -> None:
         notes = notes_on_objective(

@@ -32,6 +32,8 @@ class Result:
     gates: dict[str, float] = field(default_factory=dict)
     """What was checked before the clock ran: largest relative error of value or gradient."""
     notes: list[str] = field(default_factory=list)
+    table: list[list[str]] = field(default_factory=list)
+    """What is neither time nor memory: header, rule and rows."""
 
     def time_ratio(self, variant: str) -> float:
         """Median over the rounds of this variant's time over the base's in the same round."""
@@ -63,6 +65,7 @@ class Result:
             if variant in self.peak_mib:
                 memory = [f"{self.peak_mib[variant]:.0f}", f"{self.memory_ratio(variant):.2f}"]
             lines.append("| " + " | ".join([variant, *clock, *memory]) + " |")
+        lines += ["| " + " | ".join(row) + " |" for row in self.table]
         checks = [f"gate: {name} differs by {error:.1e}" for name, error in self.gates.items()]
         return "\n".join([*lines, "", *(f"- {line}" for line in [*checks, *self.notes]), ""])
 

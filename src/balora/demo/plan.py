@@ -15,8 +15,8 @@ class Method:
     name: str
     adapter: str
     """`adapter.method` of the recipe."""
-    regularizers: str
-    """`regularizers` of the recipe: the word `none` or `paper`."""
+    regularizers: str | dict[str, Any]
+    """`regularizers` of the recipe: the word `none` or `paper`, or settings."""
 
 
 METHODS = (Method("LoRA", "lora", "none"), Method("PiSSA", "pissa", "none"), Method("BA-LoRA", "pissa", "paper"))

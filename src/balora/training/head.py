@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from peft.tuners.lora.layer import LoraLayer
@@ -93,9 +94,11 @@ def headless(base: PreTrainedModel) -> Iterator[None]:
 
     Factors that the model applies after its head act on the states instead, which is the same by linearity.
     """
-    attributes, config = vars(base.get_output_embeddings()), vars(base.config)
+    module: nn.Module = base.get_output_embeddings()
+    attributes, config = vars(module), vars(base.config)
     before, cap = attributes.get("forward"), config.get(SOFT_CAP)
-    attributes["forward"] = _as_it_is
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    attributes["forward"] = lambda states: _Reaching.apply(states, *trained) if trained else states  # type: ignore[no-untyped-call]
     if cap:
         config[SOFT_CAP] = None
     try:
@@ -108,8 +111,21 @@ def headless(base: PreTrainedModel) -> Iterator[None]:
             config[SOFT_CAP] = cap
 
 
-def _as_it_is(states: Tensor) -> Tensor:
-    return states
+class _Reaching(torch.autograd.Function):
+    """The states as they are, in a graph that reaches the trained head.
+
+    Training on several devices marks parameters that a forward does not reach as unused and refuses the gradient that
+    the loss gives them later.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, *trained: Tensor) -> Tensor:
+        ctx.trained = len(trained)
+        return states.view_as(states)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        return gradients[0], *[None] * ctx.trained
 
 
 def product_type(states: torch.dtype, weight: torch.dtype, autocast: torch.dtype | None) -> torch.dtype:

@@ -269,3 +269,19 @@ def test_a_body_without_a_head_and_overlapping_labels_are_refused() -> None:
     model = tiny.build("bert", "sequence_classification", problem_type="multi_label_classification")
     with pytest.raises(ModelError, match="multi_label"):
         task_of(model)
+
+
+def test_batches_grouped_by_length_hold_less_padding(tmp_path: Path) -> None:
+    seen: dict[str, list[float]] = {"random": [], "group_by_length": []}
+    for strategy, shares in seen.items():
+        run = trainer(
+            tmp_path / strategy, "classes", train_sampling_strategy=strategy, num_train_epochs=4, max_steps=-1
+        )
+        run.model.register_forward_pre_hook(
+            lambda _module, _args, given, shares=shares: shares.append(given["attention_mask"].float().mean().item()),
+            with_kwargs=True,
+        )
+        run.train()
+        assert run.state.global_step == 24
+    padding = {strategy: 1 - sum(shares) / len(shares) for strategy, shares in seen.items()}
+    assert padding["group_by_length"] < 0.6 * padding["random"]

@@ -275,13 +275,14 @@ def test_batches_grouped_by_length_hold_less_padding(tmp_path: Path) -> None:
     seen: dict[str, list[float]] = {"random": [], "group_by_length": []}
     for strategy, shares in seen.items():
         run = trainer(
-            tmp_path / strategy, "classes", train_sampling_strategy=strategy, num_train_epochs=4, max_steps=-1
+            tmp_path / strategy, "classes", train_sampling_strategy=strategy, num_train_epochs=2, max_steps=-1
         )
+        run.train_dataset = rows.classified_rows(240)
         run.model.register_forward_pre_hook(
             lambda _module, _args, given, shares=shares: shares.append(given["attention_mask"].float().mean().item()),
             with_kwargs=True,
         )
         run.train()
-        assert run.state.global_step == 24
+        assert run.state.global_step == 120
     padding = {strategy: 1 - sum(shares) / len(shares) for strategy, shares in seen.items()}
     assert padding["group_by_length"] < 0.6 * padding["random"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -19,6 +19,8 @@ from balora.losses import (
     SpectralMemory,
     fused_generation_objective,
 )
+from balora.training.compiled_chunk import chunk_function_for
+from balora.training.fused_path import CHUNK_MIB
 from benchmarks.measure import Result, cpu_peak_mib, cuda_peak_mib, time_in_turns
 
 WEIGHTS = {"consistency": 0.025, "diversity": 0.005, "spectral": 0.005}
@@ -67,8 +69,15 @@ def make_inputs(shape: HeadShape, rows: int, device: str) -> Inputs:
     return Inputs(student.to(dtype), teacher.to(dtype), head, labels, None, SpectralMemory())
 
 
-def fused(inputs: Inputs, weights: dict[str, float]) -> tuple[LossReport, Tensor]:
-    """Our loss without logits."""
+def fused(inputs: Inputs, weights: dict[str, float], *, compiled: bool = False) -> tuple[LossReport, Tensor]:
+    """Our loss without logits.
+
+    Raises:
+        ImportError: it was to be compiled, and no compiler works here.
+    """
+    function, plain_because = chunk_function(compiled, inputs.head.device, inputs.head.dtype)
+    if plain_because:
+        raise ImportError(plain_because)
     if inputs.gram is None and weights.get("spectral"):
         inputs.gram = HeadGram.of(inputs.head)
     rows = len(inputs.labels)
@@ -80,11 +89,19 @@ def fused(inputs: Inputs, weights: dict[str, float]) -> tuple[LossReport, Tensor
         inputs.labels,
         weights=weights,
         options=FusedOptions(
-            head_gram=inputs.gram, spectral_memory=inputs.memory, spectral_groups=[rows // GROUPS] * GROUPS
+            head_gram=inputs.gram,
+            spectral_memory=inputs.memory,
+            spectral_groups=[rows // GROUPS] * GROUPS,
+            chunk_bytes=CHUNK_MIB[inputs.head.device.type == "cpu"] << 20,
+            chunk_function=function,
         ),
     )
     (gradient,) = torch.autograd.grad(report.total, leaf)
     return report, gradient
+
+
+chunk_function = cache(chunk_function_for)
+"""Compiled once per process, as a run does."""
 
 
 def explicit(inputs: Inputs) -> tuple[LossReport, Tensor]:
@@ -143,19 +160,20 @@ VARIANTS: dict[str, Callable[[Inputs], Any]] = {
     "plain cross-entropy": plain_cross_entropy,
     "balora, task only": lambda inputs: fused(inputs, {}),
     "balora": lambda inputs: fused(inputs, WEIGHTS),
+    "balora, compiled": lambda inputs: fused(inputs, WEIGHTS, compiled=True),
     "explicit logits": explicit,
     "naive (svd_lowrank)": naive,
     "liger cross-entropy": liger_cross_entropy,
 }
 
 
-def gate(inputs: Inputs) -> float:
+def gate(inputs: Inputs, *, compiled: bool = False) -> float:
     """Largest relative error of the gradient against the explicit objective.
 
     Raises:
         SystemExit: it is too large to time anything.
     """
-    report, gradient = fused(inputs, WEIGHTS)
+    report, gradient = fused(inputs, WEIGHTS, compiled=compiled)
     truth_report, truth = explicit(inputs)
     error = ((gradient - truth).float().norm() / truth.float().norm()).item()
     error = max(error, abs(report.total - truth_report.total).item() / abs(truth_report.total).item())
@@ -167,7 +185,7 @@ def gate(inputs: Inputs) -> float:
 def work_for(variant: str, shape: HeadShape, rows: int) -> Callable[[], Any]:
     """For a fresh process: make the inputs, return the work."""
     inputs = make_inputs(shape, rows, "cpu")
-    if variant == "balora":
+    if variant.startswith("balora"):
         inputs.gram = HeadGram.of(inputs.head)
     return lambda: VARIANTS[variant](inputs)
 
@@ -186,10 +204,12 @@ def run(device: str, *, rounds: int, shapes: tuple[str, ...] = (), rows: int | N
             try:
                 variant(inputs)
                 usable[name] = variant
-            except ImportError:
-                result.notes.append(f"{name}: its package is not installed")
+            except ImportError as error:
+                result.notes.append(f"{name}: not possible here: {error}")
             except torch.OutOfMemoryError:
                 result.notes.append(f"{name}: out of memory")
+        if "balora, compiled" in usable:
+            result.gates["balora, compiled, against explicit logits"] = gate(inputs, compiled=True)
         calls = {name: partial(variant, inputs) for name, variant in usable.items()}
         result.seconds = time_in_turns(calls, device=device, rounds=rounds)
         for name, call in calls.items():

@@ -19,6 +19,7 @@ import typer
 from balora.cli import demo, doctor, recipes, train, validate
 from balora.cli.failures import INTERRUPTED, TERMINATED, failure_of, stopped_run
 from balora.cli.output import print_error, print_json, print_message, print_result
+from balora.optional import hush_optional_packages
 
 app = typer.Typer(
     help="Fine-tune language models with BA-LoRA, and keep what they knew.",
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = len(words) < len(given) or os.environ.get("BALORA_DEBUG", "0") not in {"", "0"}
     _never_fail_to_print()
     _share_processors()
+    hush_optional_packages()
     try:
         with _terminated_by_signal():
             result = app(args=words, prog_name="balora", standalone_mode=False)

@@ -3,6 +3,7 @@
 from balora.adapters.attach import adapted_layers, attach_adapter, check_targets
 from balora.adapters.checkpoint_weights import CheckpointWeights
 from balora.adapters.count import ParameterCounts, count_parameters
+from balora.adapters.factor_cache import FactorCache
 from balora.adapters.factors import principal_factors, randomized_svd
 from balora.adapters.model import AdaptedModel
 from balora.adapters.quantization_error import QuantizationErrors, WeightNorms, over_all, quantization_errors
@@ -11,6 +12,7 @@ from balora.adapters.registry import METHODS, Method, find_method
 from balora.adapters.residual_base import RESIDUAL_BASE, save_residual_base
 from balora.adapters.settings import AdapterConfig
 from balora.adapters.state import load_start, load_trainable_state, save_trainable_state
+from balora.adapters.streaming import Streamed, stream_factors
 from balora.adapters.switch import adapters_off
 from balora.adapters.targets import head_modules, resolve_targets
 from balora.adapters.translate import adapter_config_from_peft
@@ -21,9 +23,11 @@ __all__ = [
     "AdaptedModel",
     "AdapterConfig",
     "CheckpointWeights",
+    "FactorCache",
     "Method",
     "ParameterCounts",
     "QuantizationErrors",
+    "Streamed",
     "WeightNorms",
     "adapted_layers",
     "adapter_config_from_peft",
@@ -44,4 +48,5 @@ __all__ = [
     "save_residual_base",
     "save_trainable_state",
     "steady_quantized_layers",
+    "stream_factors",
 ]

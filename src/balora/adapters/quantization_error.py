@@ -111,18 +111,23 @@ def quantization_errors(
     quantized: dict[str, WeightNorms] = {}
     start: dict[str, WeightNorms] = {}
     for name, layer in layers:
-        base = layer.get_base_layer()
-        if quantization_of(base) is None:
+        if quantization_of(layer.get_base_layer()) is None:
             continue
-        present, factors = base_weight(base).float(), layer._modules.get(START)
-        if factors is None:
-            weight = matching_weight(name, base, weights)
-            norms = WeightNorms.of(weight, present, nuclear=nuclear)
-            quantized[plain_name(name)] = start[plain_name(name)] = norms
-            continue
-        anchor: Any = factors.get_submodule(ADAPTER_NAME)
-        principal = layer.scaling[ADAPTER_NAME] * (anchor.up @ anchor.down)
-        weight = matching_weight(name, base, weights, start=principal)
-        start[plain_name(name)] = WeightNorms.of(weight, present + principal, nuclear=nuclear)
-        quantized[plain_name(name)] = WeightNorms.of(weight, round_trip(base, weight), nuclear=nuclear)
+        quantized[plain_name(name)], start[plain_name(name)] = _norms_of_layer(name, layer, weights, nuclear=nuclear)
     return QuantizationErrors(quantized=quantized, start=start)
+
+
+def _norms_of_layer(
+    name: str, layer: LoraLayer, weights: CheckpointWeights, *, nuclear: bool
+) -> tuple[WeightNorms, WeightNorms]:
+    """Of plain quantization and of the start; the full-precision weight is gone when it returns."""
+    base, factors = layer.get_base_layer(), layer._modules.get(START)
+    present = base_weight(base).float()
+    if factors is None:
+        norms = WeightNorms.of(matching_weight(name, base, weights), present, nuclear=nuclear)
+        return norms, norms
+    anchor: Any = factors.get_submodule(ADAPTER_NAME)
+    principal = layer.scaling[ADAPTER_NAME] * (anchor.up @ anchor.down)
+    weight = matching_weight(name, base, weights, start=principal)
+    plain = WeightNorms.of(weight, round_trip(base, weight), nuclear=nuclear)
+    return plain, WeightNorms.of(weight, present + principal, nuclear=nuclear)

@@ -78,6 +78,8 @@ def start_at_residuals(
         base = layer.get_base_layer()
         weight = matching_weight(name, base, weights)
         factors = residual_start(weight, base, name, config, layer.scaling[ADAPTER_NAME], find_factors)
+        # Before the next one is read.
+        del weight
         with torch.no_grad():
             layer.lora_A[ADAPTER_NAME].weight.copy_(factors.down)
             layer.lora_B[ADAPTER_NAME].weight.copy_(factors.up)

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "balora"
 
 ROWS: list[set[str]] = [
-    {"cache", "errors", "settings", "task"},
+    {"cache", "errors", "optional", "settings", "task"},
     {"losses", "data", "models", "adapters", "artefacts"},
     {"teacher", "evaluation", "lab"},
     {"training"},

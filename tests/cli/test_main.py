@@ -43,7 +43,7 @@ def test_help_names_every_command(balora) -> None:
     for words in ((), ("--help",), ("-h",)):
         outcome = balora(*words)
         assert outcome.code == 0
-        for command in ("train", "validate", "recipes", "doctor", "demo"):
+        for command in ("train", "validate", "factors", "recipes", "doctor", "demo"):
             assert command in outcome.out
 
 

@@ -35,7 +35,7 @@ def test_a_foreign_key_is_not_one_of_ours(key: str) -> None:
         ("init_lora_weights", "olora", "'olora' is not available"),
         ("peft_type", "LORA", "adapter.method: lora"),
         ("flash_attn", "sdpa", "model.attn_implementation"),
-        ("load_in_4bit", True, "not available yet"),
+        ("load_in_4bit", True, "model.quantization: nf4"),
         ("no_such_thing", 1, None),
     ],
 )

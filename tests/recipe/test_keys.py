@@ -42,7 +42,7 @@ def test_the_usual_keys_exist() -> None:
         ("", "lerning_rate", "did you mean training.learning_rate?"),
         ("adapter", "init_lora_weights", "adapter.method is one of lora, rslora"),
         ("training", "batch_size", "write training.per_device_train_batch_size"),
-        ("model", "zzzz", "choose one of attn_implementation, dtype"),
+        ("model", "zzzz", "choose one of attn_implementation, double_quantization, dtype"),
         ("training", "wandb_api_key", "do not belong in a recipe"),
         ("training", "hub_token", "do not belong in a recipe"),
     ],

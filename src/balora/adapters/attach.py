@@ -8,15 +8,18 @@ from collections.abc import Iterator, Sequence
 import torch
 from peft import LoraConfig, TaskType
 from peft.tuners.lora.layer import LoraLayer
-from peft.utils.integrations import dequantize_module_weight
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from balora.adapters.anchor import ADAPTER_NAME, anchor_layer
-from balora.adapters.factors import layer_seed, principal_factors
+from balora.adapters.checkpoint_weights import CheckpointWeights
+from balora.adapters.factor_cache import factor_source
+from balora.adapters.factors import layer_seed
 from balora.adapters.model import ADAPTED_MODELS, AdaptedModel, refuse_weighted_adapter
 from balora.adapters.precision import train_in_float32
+from balora.adapters.quantized import quantized_layers, steady_quantized_layers, unpacked_weight
+from balora.adapters.quantized_start import check_quantized_start, start_at_residuals
 from balora.adapters.registry import Method, find_method
 from balora.adapters.settings import AdapterConfig
 from balora.adapters.targets import (
@@ -58,6 +61,7 @@ def attach_adapter(
             an adapter already, float16 weights under `full`.
     """
     method = find_method(config.method)
+    check_quantized_start(config)
     if any(isinstance(module, LoraLayer) for module in model.modules()):
         fix = "start from the pretrained model, without get_peft_model"
         raise ModelError.at("adapter", "the model has a LoRA adapter already", fix)
@@ -67,6 +71,7 @@ def attach_adapter(
     saved = saved_modules(model, config, task_type, fresh_parameters)
     chosen = check_targets(model, config, saved)
     peft_config = lora_config(config, method, short_targets(model, chosen), saved, task_type)
+    steady_quantized_layers(model)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         # PEFT asks transformers for a property under its old name.
         warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated", category=FutureWarning)
@@ -84,11 +89,14 @@ def train_everything(model: PreTrainedModel) -> PreTrainedModel:
     """Full fine-tuning.
 
     Raises:
-        ModelError: for float16 weights, whose updates and gradients leave the format's range.
+        ModelError: for float16 weights, whose updates and gradients leave the format's range, and quantized ones.
     """
     if any(parameter.dtype == torch.float16 for parameter in model.parameters()):
         fix = "load it in bfloat16 or float32 (model.dtype)"
         raise ModelError.at("adapter.method", "full fine-tuning cannot train float16 weights", fix)
+    if any(True for _ in quantized_layers(model)):
+        fix = "leave model.quantization out, or train an adapter"
+        raise ModelError.at("adapter.method", "full fine-tuning cannot train quantized weights", fix)
     return model.requires_grad_(True)
 
 
@@ -127,14 +135,23 @@ def lora_config(
 def _describe_base(peft_config: LoraConfig, model: PreTrainedModel, chosen: list[str]) -> LoraConfig:
     """Add what PEFT would otherwise guess with a warning, or leave out: the base's name and its weight layout."""
     peft_config.base_model_name_or_path = model.name_or_path or None
-    peft_config.fan_in_fan_out = all(isinstance(model.get_submodule(name), Conv1D) for name in chosen)
+    layers = [model.get_submodule(name) for name in chosen]
+    # PEFT looks at it for Conv1D and nn.Linear only; a quantized Conv1D is no longer transposed.
+    peft_config.fan_in_fan_out = any(isinstance(layer, Conv1D) for layer in layers) and not any(
+        type(layer) is nn.Linear for layer in layers
+    )
     return peft_config
 
 
 def start_at_principal_factors(adapted: AdaptedModel, config: AdapterConfig) -> None:
-    """PiSSA's start with an anchor on every adapted layer."""
+    """PiSSA's start with an anchor on every adapted layer, or with a quantized residual as the base of each."""
+    find_factors = factor_source(cached=config.svd_cache)
+    if config.quantized_start == "residual":
+        weights = CheckpointWeights.of(adapted.get_base_model())
+        start_at_residuals(adapted, adapted_layers(adapted), weights, config, find_factors)
+        return
     for name, layer in adapted_layers(adapted):
-        factors = principal_factors(
+        factors = find_factors(
             frozen_weight(layer),
             config.r,
             scaling=layer.scaling[ADAPTER_NAME],
@@ -162,7 +179,7 @@ def measure_magnitudes(adapted: AdaptedModel) -> None:
 
 def frozen_weight(layer: LoraLayer) -> Tensor:
     """The base weight as (out_features, in_features), unpacked where it is quantized."""
-    weight: Tensor = dequantize_module_weight(layer.get_base_layer())
+    weight = unpacked_weight(layer.get_base_layer())
     return weight.T if layer.fan_in_fan_out else weight
 
 

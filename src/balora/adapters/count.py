@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from peft.tuners.lora.layer import LoraLayer
-from torch import nn
+from torch import Tensor, nn
+
+from balora.adapters.quantized_start import START
 
 
 class ParameterCounts(NamedTuple):
@@ -41,12 +43,18 @@ def count_parameters(model: nn.Module) -> ParameterCounts:
         if isinstance(module, LoraLayer):
             for part in (module.lora_A, module.lora_B, module.lora_magnitude_vector):
                 in_adapters |= {id(parameter) for parameter in part.parameters()}
-            anchors = module._modules.get("anchor")
-            anchor += sum(buffer.numel() for buffer in anchors.buffers()) if anchors is not None else 0
+            starts = [part for name in ("anchor", START) if (part := module._modules.get(name)) is not None]
+            anchor += sum(buffer.numel() for part in starts for buffer in part.buffers())
     adapter = head = total = 0
     for parameter in model.parameters():
-        total += parameter.numel()
+        total += numbers_in(parameter)
         if parameter.requires_grad:
             adapter += parameter.numel() * (id(parameter) in in_adapters)
             head += parameter.numel() * (id(parameter) not in in_adapters)
     return ParameterCounts(adapter=adapter, head=head, anchor=anchor, total=total)
+
+
+def numbers_in(parameter: Tensor) -> int:
+    """How many weights a parameter stands for; bitsandbytes packs two of 4 bits into a byte."""
+    packed = vars(parameter).get("quant_state")
+    return parameter.numel() if packed is None else int(packed.shape.numel())

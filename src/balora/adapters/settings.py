@@ -47,6 +47,19 @@ class AdapterConfig(Settings):
     seed: int = 0
     """Seed of the randomized svd and of random starts; saved with the run, independent of every other seed."""
 
+    quantized_start: Literal["anchor", "residual"] = "anchor"
+    """PiSSA on a quantized base. `anchor`: the base is the quantized weight, which student and teacher both start from.
+    `residual`: as in QPiSSA what is left of the full-precision weight is quantized, with a smaller error; student and
+    teacher start from that and the factors, and the run folder gets a base of its own."""
+    quantized_start_iterations: int = Field(default=1, ge=1)
+    """Start at the residual: how often factors and quantized residual are fitted to each other in turn."""
+    quantization_error: Literal["none", "frobenius", "nuclear"] = "frobenius"
+    """On a quantized base: measure how far the start is from the full-precision weights, layer by layer, which reads
+    the checkpoint once more. `nuclear` takes an SVD per layer on top."""
+    svd_cache: bool = False
+    """PiSSA: keep the factors on disk by the content of each weight, so that repeated runs and sweeps skip the SVD.
+    In BALORA_CACHE, else ~/.cache/balora, folder `factors`."""
+
     @property
     def scaling_alpha(self) -> float:
         """`alpha`, or `r` where it was left out."""

@@ -1,4 +1,4 @@
-"""The trained numbers, their anchors and the frozen heads as one file: what resuming needs, exactly."""
+"""The trained numbers, their anchors or starts, and the frozen heads as one file: what resuming needs, exactly."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from torch import Tensor, nn
 
 from balora.adapters.anchor import ADAPTER_NAME
 from balora.adapters.precision import wrapped_modules
+from balora.adapters.quantized_start import START
 from balora.errors import ModelError
 
 STATE_FILE = "trainable.safetensors"
+_STARTS = (f".anchor.{ADAPTER_NAME}.", f".{START}.{ADAPTER_NAME}.")
 
 
 def trainable_state(model: nn.Module) -> dict[str, Tensor]:
-    """Every trainable parameter and every anchor by its full name, detached, on its device."""
+    """Every trainable parameter, every anchor and every starting factor by its full name, detached, on its device."""
     state = {name: parameter.detach() for name, parameter in model.named_parameters() if parameter.requires_grad}
-    anchors = {name: buffer for name, buffer in model.named_buffers() if f".anchor.{ADAPTER_NAME}." in name}
-    return state | anchors
+    return state | {name: buffer for name, buffer in model.named_buffers() if any(part in name for part in _STARTS)}
 
 
 def frozen_heads(model: nn.Module) -> dict[str, Tensor]:
@@ -56,7 +57,20 @@ def load_trainable_state(model: nn.Module, folder: Path) -> None:
     if differing:
         what = f"holds other parameters than the model trains ({len(differing)} differ, first: {min(differing)})"
         raise ModelError.at(path, what, "resume with the recipe that wrote it")
+    check_same_residual(trained, saved, path)
     copy_into(trained | heads, saved, path)
+
+
+def check_same_residual(present: dict[str, Tensor], saved: dict[str, Tensor], path: Path) -> None:
+    """Refuse a checkpoint whose quantized residual is not the model's: it follows from the factors it started at.
+
+    Raises:
+        ModelError: when the factors were computed differently, on another device perhaps.
+    """
+    for name in present:
+        if f".{START}.{ADAPTER_NAME}." in name and not torch.equal(present[name].cpu(), saved[name].cpu()):
+            what = f"the principal factors of {name.partition(f'.{START}.')[0]} are not those that the run began with"
+            raise ModelError.at(path, what, "resume on the same kind of machine, or set adapter.svd_cache: true")
 
 
 def load_start(model: nn.Module, folder: Path) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from balora.artefacts.layout import RECIPE_AS_GIVEN, RECIPE_RESOLVED, RUN_RECORD, STEP_METRICS
+from balora.artefacts.layout import QUANTIZATION, RECIPE_AS_GIVEN, RECIPE_RESOLVED, RUN_RECORD, STEP_METRICS
 from balora.artefacts.record import read_record
 from balora.errors import OutputError
 
-WRITTEN_BEFORE_THE_FIRST_CHECKPOINT = frozenset({RECIPE_AS_GIVEN, RECIPE_RESOLVED, RUN_RECORD, STEP_METRICS})
+WRITTEN_BEFORE_THE_FIRST_CHECKPOINT = frozenset(
+    {QUANTIZATION, RECIPE_AS_GIVEN, RECIPE_RESOLVED, RUN_RECORD, STEP_METRICS}
+)
 _ELSEWHERE = "set output.dir to another folder"
 
 

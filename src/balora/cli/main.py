@@ -16,9 +16,10 @@ from typing import Annotated
 
 import typer
 
-from balora.cli import demo, doctor, recipes, train, validate
+from balora.cli import demo, doctor, factors, recipes, train, validate
 from balora.cli.failures import INTERRUPTED, TERMINATED, failure_of, stopped_run
 from balora.cli.output import print_error, print_json, print_message, print_result
+from balora.optional import hush_optional_packages
 
 app = typer.Typer(
     help="Fine-tune language models with BA-LoRA, and keep what they knew.",
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command()(train.train)
 app.command()(validate.validate)
+app.command()(factors.factors)
 app.add_typer(recipes.app, name="recipes")
 app.command()(doctor.doctor)
 app.command()(demo.demo)
@@ -59,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = len(words) < len(given) or os.environ.get("BALORA_DEBUG", "0") not in {"", "0"}
     _never_fail_to_print()
     _share_processors()
+    hush_optional_packages()
     try:
         with _terminated_by_signal():
             result = app(args=words, prog_name="balora", standalone_mode=False)

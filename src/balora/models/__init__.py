@@ -1,6 +1,7 @@
 """Loading: pretrained model, tokenizer and configuration, by name, format and revision."""
 
 from balora.models.load import LoadedModel, build_empty_model, load_config, load_model, max_positions
+from balora.models.quantization import quantization_problem
 from balora.models.settings import ModelSettings
 from balora.models.tokenizer import load_tokenizer
 
@@ -12,4 +13,5 @@ __all__ = [
     "load_model",
     "load_tokenizer",
     "max_positions",
+    "quantization_problem",
 ]

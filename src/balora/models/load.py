@@ -13,6 +13,12 @@ from transformers import AutoConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from balora.errors import ModelError
 from balora.models.failures import explain_load_failure
+from balora.models.quantization import (
+    quantization_config,
+    quantization_notes,
+    quantization_problem,
+    unquantized_layers,
+)
 from balora.models.settings import ModelSettings
 from balora.task import Task
 
@@ -24,6 +30,8 @@ class LoadedModel:
     model: PreTrainedModel
     fresh_parameters: tuple[str, ...]
     """Names that the checkpoint does not hold and that start at random, usually the task head."""
+    notes: tuple[str, ...] = ()
+    """What is worth knowing about how it was loaded."""
 
 
 def load_config(settings: ModelSettings) -> transformers.PretrainedConfig:
@@ -55,7 +63,13 @@ def load_model(
         ModelError: not found, gated, offline, an encoder asked to generate, or a tokenizer with more ids than the
             model has embeddings.
     """
+    problem = quantization_problem(settings)
+    if problem is not None:
+        raise ModelError([problem])
     config = configured_for(load_config(settings), task, settings, label_names)
+    keep: list[str] = []
+    if settings.quantization is not None:
+        keep = unquantized_layers(build_empty_model(settings, task, label_names=label_names), settings.quantization)
     with _explained(settings), _quiet_transformers():
         model, info = _auto_class(config, task).from_pretrained(
             settings.name_or_path,
@@ -63,12 +77,14 @@ def load_model(
             revision=settings.revision,
             dtype=settings.dtype,
             attn_implementation=settings.attn_implementation,
+            quantization_config=quantization_config(settings, config, keep),
             output_loading_info=True,
         )
     check_vocabulary(model, tokenizer, settings)
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.pad_token_id
-    return LoadedModel(model=model, fresh_parameters=tuple(sorted(info["missing_keys"])))
+    notes = tuple(quantization_notes(model, settings))
+    return LoadedModel(model=model, fresh_parameters=tuple(sorted(info["missing_keys"])), notes=notes)
 
 
 def build_empty_model(

@@ -30,3 +30,10 @@ class ModelSettings(Settings):
     """Number format of the frozen weights; `auto` keeps the checkpoint's own."""
     attn_implementation: str | None = None
     """Attention backend by transformers' name: eager, sdpa, flash_attention_2, ..."""
+    quantization: Literal["nf4", "int8", "torchao_int8"] | None = None
+    """Bits of the frozen linear layers of the body: nf4 (4 bits) and int8 with bitsandbytes, torchao_int8 with torchao
+    (`pip install 'balora[quant]'`). Heads, poolers and embeddings keep `dtype`; adapters train in float32."""
+    quantization_compute_dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """nf4: number format that a layer's weights are unpacked to for its product; `auto` takes that of `dtype`."""
+    double_quantization: bool = False
+    """nf4: quantize the scales too, which saves 0.37 bits per weight."""

@@ -32,7 +32,7 @@ def _attention(value: Any) -> str:
     return "write model.attn_implementation: flash_attention_2" if value is True else "write model.attn_implementation"
 
 
-_QUANTIZED = "quantized base models are not available yet; load in 16 bits with model.dtype: bfloat16"
+_QUANTIZED = "write model.quantization: nf4 (4 bits), int8 or torchao_int8"
 _LENGTH = "write data.max_length"
 _MODEL = "write model.name_or_path"
 _PLACED = "leave it out; the trainer places the model"
@@ -59,7 +59,10 @@ FOREIGN: Mapping[str, str | Callable[[Any], str]] = MappingProxyType(
         "quantization_bit": _QUANTIZED,
         "quantization_config": _QUANTIZED,
         "bnb_4bit_quant_type": _QUANTIZED,
-        "bnb_4bit_compute_dtype": _QUANTIZED,
+        "bnb_4bit_compute_dtype": "write model.quantization_compute_dtype",
+        "bnb_4bit_use_double_quant": "write model.double_quantization",
+        "bnb_4bit_quant_storage": "leave it out; packed weights are kept as uint8",
+        "loftq_config": "write adapter.quantized_start: residual and adapter.quantized_start_iterations",
         "trust_remote_code": "balora runs no code from model folders; choose a model that transformers knows",
         "device_map": _PLACED,
         "low_cpu_mem_usage": _PLACED,

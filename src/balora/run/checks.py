@@ -12,6 +12,7 @@ from transformers import TrainingArguments
 from balora.errors import InputError, Problem, did_you_mean
 from balora.recipe import Recipe
 from balora.run.parts import Inputs, metric_names
+from balora.run.quantization import quantization_problems
 
 
 def check_together(recipe: Recipe, inputs: Inputs, arguments: TrainingArguments) -> None:
@@ -25,6 +26,7 @@ def check_together(recipe: Recipe, inputs: Inputs, arguments: TrainingArguments)
         *_cache_folder(recipe),
         *_best_metric(recipe, inputs, arguments),
         *_full_batch(inputs, arguments),
+        *quantization_problems(recipe),
     ]
     if problems:
         raise InputError(problems)

@@ -27,6 +27,7 @@ def begin_record(
         "name_or_path": recipe.model.name_or_path,
         "revision": recipe.model.revision,
         "commit": inputs.config.to_dict().get("_commit_hash"),
+        "quantization": recipe.model.quantization,
         "parameters": count_parameters(trainer.model)._asdict(),
     }
     seeds = {"training": trainer.args.seed, "adapter": recipe.adapter.seed, "split": recipe.data.split_seed}

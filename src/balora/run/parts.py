@@ -10,11 +10,12 @@ from pathlib import Path
 import transformers
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, TrainingArguments
 
-from balora.adapters import AdaptedModel
+from balora.adapters import AdaptedModel, QuantizationErrors
 from balora.data import EncodedData, TextData, encode, load_text_data, make_collator
 from balora.evaluation import METRICS, metrics_function
 from balora.models import load_config, load_model, load_tokenizer, max_positions
 from balora.recipe import Recipe
+from balora.run.quantization import measure_start
 from balora.training import BALoraTrainer, BaloraWarning, notes_on_objective, prepare_model
 from balora.training.arguments import build_training_arguments, resolve_training_arguments
 from balora.training.rehearsal import rehearse
@@ -41,6 +42,8 @@ class Prepared:
 
     model: PreTrainedModel | AdaptedModel
     notes: list[str]
+    quantization: QuantizationErrors | None = None
+    """How far a quantized start is from the full-precision weights, where it was measured."""
 
 
 def run_folder_of(recipe: Recipe) -> Path:
@@ -107,7 +110,8 @@ def load_and_adapt(recipe: Recipe, inputs: Inputs) -> Prepared:
         self_check=recipe.regularizers.self_check,
         self_check_tolerance=recipe.regularizers.self_check_tolerance,
     )
-    return Prepared(model, fresh_notes(recipe, loaded.fresh_parameters))
+    errors, notes = measure_start(recipe, model)
+    return Prepared(model, [*loaded.notes, *notes, *fresh_notes(recipe, loaded.fresh_parameters)], errors)
 
 
 def metric_names(recipe: Recipe, inputs: Inputs) -> Sequence[str]:

@@ -14,6 +14,7 @@ from balora.adapters import (
     adapters_off,
     attach_adapter,
     find_method,
+    steady_quantized_layers,
 )
 from balora.errors import ModelError
 from balora.task import Task
@@ -67,13 +68,16 @@ def prepare_model(
     if not (self_check and low_rank):
         return attach_adapter(model, config, task, fresh_parameters=fresh_parameters)
     dtype = next(model.parameters()).dtype
+    steady_quantized_layers(model)
     inputs = probe_inputs(model)
     base = probe_logits(model, inputs)
     adapted = attach_adapter(model, config, task, fresh_parameters=fresh_parameters)
     student = probe_logits(adapted, inputs)
     with adapters_off(adapted):
         teacher = probe_logits(adapted, inputs)
-    check_agreement(student=student, teacher=teacher, base=base, dtype=dtype, tolerance=self_check_tolerance)
+    # A quantized residual with its factors is nearer to the full-precision model than the quantized base was.
+    known = None if config.quantized_start == "residual" else base
+    check_agreement(student=student, teacher=teacher, base=known, dtype=dtype, tolerance=self_check_tolerance)
     return adapted
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from transformers.trainer_utils import EvalLoopOutput, get_last_checkpoint
 
-from balora.adapters import load_trainable_state, save_trainable_state
+from balora.adapters import load_trainable_state, save_residual_base, save_trainable_state
 from balora.artefacts.layout import CHECKPOINT_PREFIX
 from balora.data import positions
 from balora.errors import ModelError
@@ -342,10 +342,13 @@ class BALoraTrainer(Trainer):
             self._signature_columns += [ROW]
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
-        """Save as the Trainer does, and in checkpoints also the exact trained numbers and their anchors."""
-        super()._save(output_dir, state_dict)
+        """Save as the Trainer does; in checkpoints also the exact trained numbers, else a base of the run's own."""
         folder = Path(output_dir or self.args.output_dir)
-        if self.adapted and self.args.should_save and folder.name.startswith(CHECKPOINT_PREFIX):
+        is_checkpoint = folder.name.startswith(CHECKPOINT_PREFIX)
+        if self.adapted and self.args.should_save and not is_checkpoint:
+            save_residual_base(self.model, folder)
+        super()._save(output_dir, state_dict)
+        if self.adapted and self.args.should_save and is_checkpoint:
             save_trainable_state(self.model, folder)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:

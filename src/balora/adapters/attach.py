@@ -7,25 +7,29 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from peft import LoraConfig, TaskType
-from peft.tuners.lora.layer import LoraLayer
+from peft.tuners.lora.layer import LoraLayer, ParamWrapper
 from peft.utils.integrations import dequantize_module_weight
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from balora.adapters.anchor import ADAPTER_NAME, anchor_layer
+from balora.adapters.experts import anchor_experts, expert_weights
 from balora.adapters.factors import layer_seed, principal_factors
+from balora.adapters.limits import refuse_impossible
 from balora.adapters.model import ADAPTED_MODELS, AdaptedModel, refuse_weighted_adapter
 from balora.adapters.precision import train_in_float32
 from balora.adapters.registry import Method, find_method
 from balora.adapters.settings import AdapterConfig
 from balora.adapters.targets import (
+    PeftTargets,
     check_saved_modules,
     fresh_modules,
     head_modules,
+    linear_layers,
     outside,
+    peft_targets,
     resolve_targets,
-    short_targets,
     untrained_pooler,
 )
 from balora.errors import ModelError
@@ -66,7 +70,8 @@ def attach_adapter(
     task_type = peft_task_type(model, task)
     saved = saved_modules(model, config, task_type, fresh_parameters)
     chosen = check_targets(model, config, saved)
-    peft_config = lora_config(config, method, short_targets(model, chosen), saved, task_type)
+    refuse_impossible(method, model, chosen, dropout=config.dropout)
+    peft_config = lora_config(config, method, peft_targets(model, chosen), saved, task_type)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         # PEFT asks transformers for a property under its old name.
         warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated", category=FutureWarning)
@@ -107,7 +112,7 @@ def saved_modules(
 
 
 def lora_config(
-    config: AdapterConfig, method: Method, targets: list[str], saved: list[str], task_type: TaskType
+    config: AdapterConfig, method: Method, targets: PeftTargets, saved: list[str], task_type: TaskType
 ) -> LoraConfig:
     """PEFT's configuration of the trained adapter; the start is plain LoRA's, an anchored method replaces it after."""
     alpha = config.scaling_alpha
@@ -115,7 +120,8 @@ def lora_config(
         r=config.r,
         lora_alpha=int(alpha) if float(alpha).is_integer() else alpha,
         lora_dropout=config.dropout,
-        target_modules=targets,
+        target_modules=targets.modules,
+        target_parameters=targets.parameters or None,
         modules_to_save=list(saved) or None,
         use_rslora=method.use_rslora,
         use_dora=method.use_dora,
@@ -127,22 +133,30 @@ def lora_config(
 def _describe_base(peft_config: LoraConfig, model: PreTrainedModel, chosen: list[str]) -> LoraConfig:
     """Add what PEFT would otherwise guess with a warning, or leave out: the base's name and its weight layout."""
     peft_config.base_model_name_or_path = model.name_or_path or None
-    peft_config.fan_in_fan_out = all(isinstance(model.get_submodule(name), Conv1D) for name in chosen)
+    layers = linear_layers(model)
+    peft_config.fan_in_fan_out = all(isinstance(layers[name], Conv1D) for name in chosen)
     return peft_config
 
 
 def start_at_principal_factors(adapted: AdaptedModel, config: AdapterConfig) -> None:
     """PiSSA's start with an anchor on every adapted layer."""
     for name, layer in adapted_layers(adapted):
-        factors = principal_factors(
-            frozen_weight(layer),
-            config.r,
-            scaling=layer.scaling[ADAPTER_NAME],
-            svd=config.svd,
-            iterations=config.svd_iterations,
-            seed=layer_seed(config.seed, name),
-        )
-        anchor_layer(layer, factors)
+        stacked = isinstance(layer, ParamWrapper)
+        factors = [
+            principal_factors(
+                weight,
+                config.r,
+                scaling=layer.scaling[ADAPTER_NAME],
+                svd=config.svd,
+                iterations=config.svd_iterations,
+                seed=layer_seed(config.seed, f"{name}.{index}" if stacked else name),
+            )
+            for index, weight in enumerate(frozen_weights(layer))
+        ]
+        if stacked:
+            anchor_experts(layer, factors)
+        else:
+            anchor_layer(layer, factors[0])
     # Anchors never change: copying them between processes at every forward would be waste.
     anchors = [name for name, _ in adapted.named_buffers() if f".anchor.{ADAPTER_NAME}." in name]
     adapted.__dict__["_ddp_params_and_buffers_to_ignore"] = anchors
@@ -158,6 +172,11 @@ def measure_magnitudes(adapted: AdaptedModel) -> None:
         norms = torch.linalg.norm(frozen_weight(layer).detach().float(), dim=1)
         with torch.no_grad():
             layer.lora_magnitude_vector[ADAPTER_NAME].weight = nn.Parameter(norms)
+
+
+def frozen_weights(layer: LoraLayer) -> list[Tensor]:
+    """Every base matrix of a layer as (out_features, in_features): one, or that of each expert."""
+    return expert_weights(layer) if isinstance(layer, ParamWrapper) else [frozen_weight(layer)]
 
 
 def frozen_weight(layer: LoraLayer) -> Tensor:
@@ -201,7 +220,8 @@ def check_targets(model: PreTrainedModel, config: AdapterConfig, saved: Sequence
     if not chosen:
         what = "every layer named lies in modules that are trained in full"
         raise ModelError.at("adapter.target_modules", what, "name others, or shorten modules_to_save")
-    sides = {name: min(layer_shape(model.get_submodule(name))) for name in chosen}
+    layers = linear_layers(model)
+    sides = {name: min(layer_shape(layers[name])) for name in chosen}
     narrow = [name for name in chosen if sides[name] < config.r]
     if narrow:
         smallest = min(narrow, key=sides.__getitem__)
@@ -211,8 +231,10 @@ def check_targets(model: PreTrainedModel, config: AdapterConfig, saved: Sequence
     return chosen
 
 
-def layer_shape(layer: nn.Module) -> tuple[int, int]:
-    """(out_features, in_features) of a linear layer; the weight itself may be packed to 4 bits."""
+def layer_shape(layer: nn.Module | nn.Parameter) -> tuple[int, int]:
+    """The sides of a linear map, of one expert where they are stacked; the weight itself may be packed to 4 bits."""
+    if isinstance(layer, nn.Parameter):
+        return layer.shape[-2], layer.shape[-1]
     if isinstance(layer, Conv1D):
         return int(layer.nf), int(layer.nx)
     assert isinstance(layer, nn.Linear)

@@ -70,7 +70,6 @@ def attach_adapter(
     task_type = peft_task_type(model, task)
     saved = saved_modules(model, config, task_type, fresh_parameters)
     chosen = check_targets(model, config, saved)
-    refuse_impossible(method, model, chosen, dropout=config.dropout)
     peft_config = lora_config(config, method, peft_targets(model, chosen), saved, task_type)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         # PEFT asks transformers for a property under its old name.
@@ -208,9 +207,11 @@ def check_targets(model: PreTrainedModel, config: AdapterConfig, saved: Sequence
         saved: modules that train in full and so get no adapter; left out: those of the configuration.
 
     Raises:
-        ModelError: unknown method, names that match nothing, a rank above a layer's smaller side.
+        ModelError: unknown method, names that match nothing, a rank above a layer's smaller side, a layer that the
+            method cannot adapt.
     """
-    if not find_method(config.method).low_rank:
+    method = find_method(config.method)
+    if not method.low_rank:
         return []
     unknown = check_saved_modules(model, config.modules_to_save or [])
     if unknown:
@@ -220,6 +221,7 @@ def check_targets(model: PreTrainedModel, config: AdapterConfig, saved: Sequence
     if not chosen:
         what = "every layer named lies in modules that are trained in full"
         raise ModelError.at("adapter.target_modules", what, "name others, or shorten modules_to_save")
+    refuse_impossible(method, model, chosen, dropout=config.dropout)
     layers = linear_layers(model)
     sides = {name: min(layer_shape(layers[name])) for name in chosen}
     narrow = [name for name in chosen if sides[name] < config.r]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from balora.settings import Settings
 
 
@@ -30,3 +32,6 @@ class ModelSettings(Settings):
     """Number format of the frozen weights; `auto` keeps the checkpoint's own."""
     attn_implementation: str | None = None
     """Attention backend by transformers' name: eager, sdpa, flash_attention_2, ..."""
+    router_aux_loss_coef: float | None = Field(default=None, ge=0)
+    """Mixtures of experts: weight of the loss that keeps experts evenly used; 0: without it. Left out: the model's own
+    weight where its configuration sets `output_router_logits`, else without it."""

@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from balora.adapters import METHODS, AdapterConfig, adapters_off
-from balora.adapters.limits import STACKED_EXPERTS
+from balora.adapters.limits import limit_of
 from balora.adapters.state import trainable_state
 from balora.errors import ModelError
 from balora.losses import TERMS
 from balora.training import BALoraConfig, BALoraTrainer, prepare_model
 from tests.adapters.families import logits
 from tests.support import rows
-from tests.support.families import CELLS, MIXTURES, USUAL, Cell
+from tests.support.families import CELLS, USUAL, Cell
 
 WEIGHTS = {"consistency_weight": 0.3, "diversity_weight": 0.2, "spectral_weight": 0.1}
 CONSTANT = {f"{term}_schedule": "constant" for term in TERMS}
@@ -75,6 +75,11 @@ def check_trained_and_exported(cell: Cell, run: BALoraTrainer, folder: Path, met
     torch.testing.assert_close(logits(exported, inputs), trained, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_pissa_and_lora_can_do_everything(cell: Cell) -> None:
+    assert [limit_of(method, cell.build()) for method in WHOLE_CYCLE] == [None, None]
+
+
 @pytest.mark.parametrize("method", WHOLE_CYCLE)
 @pytest.mark.parametrize("cell", CELLS, ids=str)
 def test_a_cell_trains_resumes_and_exports(cell: Cell, method: str, tmp_path: Path) -> None:
@@ -94,8 +99,8 @@ def test_a_cell_trains_resumes_and_exports(cell: Cell, method: str, tmp_path: Pa
 @pytest.mark.parametrize("method", [name for name in METHODS if name not in WHOLE_CYCLE])
 @pytest.mark.parametrize("cell", USUAL, ids=str)
 def test_every_other_method_trains_and_exports_or_says_why_not(cell: Cell, method: str, tmp_path: Path) -> None:
-    if cell.family in MIXTURES and method in STACKED_EXPERTS:
-        with pytest.raises(ModelError, match=rf"{method} cannot adapt .*experts.*leave experts out.*o_proj"):
+    if limit_of(method, cell.build()) is not None:
+        with pytest.raises(ModelError, match=rf"{method} cannot adapt .*: .*; use pissa or lora"):
             prepared(cell, method)
         return
     model = prepared(cell, method)

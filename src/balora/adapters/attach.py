@@ -210,8 +210,7 @@ def check_targets(model: PreTrainedModel, config: AdapterConfig, saved: Sequence
         ModelError: unknown method, names that match nothing, a rank above a layer's smaller side, a layer that the
             method cannot adapt.
     """
-    method = find_method(config.method)
-    if not method.low_rank:
+    if not find_method(config.method).low_rank:
         return []
     unknown = check_saved_modules(model, config.modules_to_save or [])
     if unknown:
@@ -221,7 +220,7 @@ def check_targets(model: PreTrainedModel, config: AdapterConfig, saved: Sequence
     if not chosen:
         what = "every layer named lies in modules that are trained in full"
         raise ModelError.at("adapter.target_modules", what, "name others, or shorten modules_to_save")
-    refuse_impossible(method, model, chosen, dropout=config.dropout)
+    refuse_impossible(config.method, model, chosen, dropout=config.dropout)
     layers = linear_layers(model)
     sides = {name: min(layer_shape(layers[name])) for name in chosen}
     narrow = [name for name in chosen if sides[name] < config.r]

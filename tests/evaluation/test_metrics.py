@@ -7,9 +7,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from balora.errors import RecipeError
-from balora.evaluation import METRICS, check_metric_names, metrics_function, perplexity_of, score_all
+from balora.evaluation import (
+    METRICS,
+    check_metric_names,
+    likeliest_tokens,
+    metrics_function,
+    perplexity_of,
+    score_all,
+)
 
 PREDICTED, TRUE = np.array([1, 1, 0, 0, 1, 0]), np.array([1, 0, 0, 1, 1, 0])
 """Two true positives, two true negatives, one false positive, one false negative."""
@@ -60,7 +68,7 @@ def test_the_trainer_s_function_reads_classes_and_numbers_off_logits() -> None:
     [
         (["acuracy"], "classification", "did you mean 'accuracy'"),
         (["accuracy"], "regression", "no metric 'accuracy' for task regression"),
-        (["bleu"], "generation", "scored by its loss"),
+        (["bleu"], "generation", "choose one of exact_match"),
     ],
 )
 def test_unknown_names_are_refused(names: list[str], task: str, message: str) -> None:
@@ -72,3 +80,24 @@ def test_perplexity_is_the_exponential_of_the_loss() -> None:
     assert perplexity_of({"eval_loss": math.log(7)}, "eval")["eval_perplexity"] == pytest.approx(7)
     assert perplexity_of({}, "eval") == {}
     assert perplexity_of({"eval_loss": 1e6}, "eval") == {"eval_perplexity": math.inf}
+
+
+def test_exact_match_wants_every_labelled_token() -> None:
+    predicted = np.array([[5, 6, 7], [5, 9, 7], [0, 0, 0]])
+    true = np.array([[5, 6, 7], [5, 6, -100], [-100, 0, 0]])
+    assert METRICS["exact_match"].score(predicted, true) == pytest.approx(2 / 3)
+
+
+def test_tokens_of_a_decoder_are_compared_with_the_ones_after_them() -> None:
+    predicted, true = np.array([[6, 7, 0]]), np.array([[-100, 6, 7]])
+    for shift, expected in ((True, 1.0), (False, 0.0)):
+        compute = metrics_function(["exact_match"], "generation", shift=shift)
+        assert compute is not None
+        assert compute(SimpleNamespace(predictions=predicted, label_ids=true)) == {"exact_match": expected}
+
+
+def test_only_the_likeliest_tokens_are_kept() -> None:
+    """Mixtures give their load-balancing loss before the logits, encoder-decoders their encoder's states after."""
+    logits = torch.randn(2, 3, 7)
+    for outputs in (logits, (torch.tensor(2.0), logits), (logits, torch.randn(2, 5, 4))):
+        assert torch.equal(likeliest_tokens(outputs, None), logits.argmax(-1))

@@ -108,3 +108,15 @@ def test_what_cannot_be_found_is_said_in_one_line(name: str, message: str) -> No
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be loaded"):
         load_config(ModelSettings(name_or_path=str(tmp_path)))
+
+
+def test_a_router_loss_is_set_where_the_model_has_one(tmp_path: Path) -> None:
+    folder = save_tiny(tmp_path / "mixture", "mixtral")
+    assert load(folder, "generation").model.config.output_router_logits is False  # type: ignore[attr-defined]
+    config = load(folder, "generation", router_aux_loss_coef=0.02).model.config  # type: ignore[attr-defined]
+    assert (config.output_router_logits, config.router_aux_loss_coef) == (True, 0.02)
+    assert load(folder, "generation", router_aux_loss_coef=0.0).model.config.output_router_logits is False  # type: ignore[attr-defined]
+    with pytest.raises(ModelError, match="with a language-model head only, not for classification"):
+        load(folder, "classification", router_aux_loss_coef=0.02)
+    with pytest.raises(ModelError, match="'llama' has no load-balancing loss"):
+        load(save_tiny(tmp_path / "dense", "llama"), "generation", router_aux_loss_coef=0.02)

@@ -30,15 +30,75 @@ _SHAPE: dict[str, Any] = {
 _DROPOUTS: dict[str, list[str]] = {
     "bert": ["hidden_dropout_prob", "attention_probs_dropout_prob"],
     "roberta": ["hidden_dropout_prob", "attention_probs_dropout_prob"],
+    "deberta": ["hidden_dropout_prob", "attention_probs_dropout_prob", "pooler_dropout"],
     "deberta-v2": ["hidden_dropout_prob", "attention_probs_dropout_prob", "pooler_dropout"],
     "gpt2": ["resid_pdrop", "embd_pdrop", "attn_pdrop", "summary_first_dropout"],
     "t5": ["dropout_rate", "classifier_dropout"],
+    "modernbert": ["attention_dropout", "embedding_dropout", "mlp_dropout", "classifier_dropout"],
 }
+
+_EXPERTS: dict[str, Any] = {"num_experts_per_tok": 2, "moe_intermediate_size": 24, "n_routed_experts": 4}
+_LATENT_ATTENTION: dict[str, Any] = {
+    "q_lora_rank": 12,
+    "kv_lora_rank": 16,
+    "qk_nope_head_dim": 8,
+    "qk_rope_head_dim": 8,
+    "v_head_dim": 8,
+    "num_key_value_heads": 4,
+    "head_dim": 8,
+}
+
+_OWN: dict[str, dict[str, Any]] = {
+    "llama": {"num_key_value_heads": 2},
+    "mistral": {"num_key_value_heads": 2, "sliding_window": 16},
+    "qwen2": {"num_key_value_heads": 2, "tie_word_embeddings": True},
+    "gemma": {"num_key_value_heads": 1, "head_dim": 8},
+    "gemma2": {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 16, "query_pre_attn_scalar": 8},
+    "mixtral": {"num_key_value_heads": 2, "num_local_experts": 4, "num_experts_per_tok": 2},
+    "gpt_oss": {"num_key_value_heads": 2, "head_dim": 8, "num_local_experts": 4, "num_experts_per_tok": 2},
+    "qwen2_moe": {
+        "num_key_value_heads": 2,
+        "num_experts": 4,
+        "num_experts_per_tok": 2,
+        "moe_intermediate_size": 24,
+        "shared_expert_intermediate_size": 24,
+    },
+    # One dense block, one with routed and shared experts.
+    "deepseek_v2": {
+        **_EXPERTS,
+        **_LATENT_ATTENTION,
+        "n_shared_experts": 1,
+        "first_k_dense_replace": 1,
+        "n_group": 1,
+        "topk_group": 1,
+    },
+    "deepseek_v3": {
+        **_EXPERTS,
+        **_LATENT_ATTENTION,
+        "n_shared_experts": 1,
+        "first_k_dense_replace": 1,
+        "n_group": 2,
+        "topk_group": 1,
+    },
+    # As in DeBERTa-v3: positions share the projections of the content.
+    "deberta-v2": {
+        "relative_attention": True,
+        "pos_att_type": ["p2c", "c2p"],
+        "position_buckets": 8,
+        "share_att_key": True,
+        "norm_rel_ebd": "layer_norm",
+    },
+    "deberta": {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]},
+    "modernbert": {"global_attn_every_n_layers": 2, "local_attention": 8, "cls_token_id": 1, "sep_token_id": 2},
+    "t5": {"d_kv": 8, "decoder_start_token_id": 0},
+}
+"""What a family's configuration needs beyond the common shape."""
 
 
 def config(family: str, **changes: Any) -> Any:
     """The tiny configuration of a family by transformers' model_type name; no dropout unless asked for."""
-    shape = {**_SHAPE, **dict.fromkeys(_DROPOUTS.get(family, []), 0.0), **changes}
+    own = _OWN.get(family, {})
+    shape = {**_SHAPE, **dict.fromkeys(_DROPOUTS.get(family, []), 0.0), **own, **changes}
     if family == "gpt2":
         names = {"hidden_size": "n_embd", "num_hidden_layers": "n_layer", "num_attention_heads": "n_head"}
         names |= {"max_position_embeddings": "n_positions", "intermediate_size": "n_inner"}
@@ -47,11 +107,8 @@ def config(family: str, **changes: Any) -> Any:
         names = {"hidden_size": "d_model", "num_hidden_layers": "num_layers", "num_attention_heads": "num_heads"}
         names |= {"intermediate_size": "d_ff"}
         shape = {names.get(key, key): value for key, value in shape.items() if key != "max_position_embeddings"}
-        shape |= {"d_kv": 8, "decoder_start_token_id": 0}
     if family == "roberta":
         shape["max_position_embeddings"] += 2
-    if family == "llama":
-        shape.setdefault("num_key_value_heads", 2)
     return transformers.AutoConfig.for_model(family, **shape)
 
 

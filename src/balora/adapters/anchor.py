@@ -129,7 +129,24 @@ def as_plain_lora(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
             continue
         layer = name.removesuffix(f".anchor.{ADAPTER_NAME}.down")
         down, up = f"{layer}.lora_A.{ADAPTER_NAME}.weight", f"{layer}.lora_B.{ADAPTER_NAME}.weight"
-        anchor_up = state_dict[f"{layer}.anchor.{ADAPTER_NAME}.up"]
-        plain[down] = torch.cat([state_dict[down], state_dict[name]])
-        plain[up] = torch.cat([state_dict[up], -anchor_up], dim=1)
+        anchor_down, anchor_up = state_dict[name], state_dict[f"{layer}.anchor.{ADAPTER_NAME}.up"]
+        plain[down], plain[up] = with_anchor(state_dict[down], state_dict[up], anchor_down, anchor_up)
     return plain
+
+
+def with_anchor(down: Tensor, up: Tensor, anchor_down: Tensor, anchor_up: Tensor) -> tuple[Tensor, Tensor]:
+    """[A; A₀] and [B, −B₀]; for each expert where the anchor's factors are stacked, in PEFT's flat layout."""
+    if anchor_down.dim() == 2:
+        return torch.cat([down, anchor_down]), torch.cat([up, -anchor_up], dim=1)
+    expert_down, expert_up = split_experts(down, up, len(anchor_down))
+    return join_experts(torch.cat([expert_down, anchor_down], dim=1), torch.cat([expert_up, -anchor_up], dim=2))
+
+
+def split_experts(down: Tensor, up: Tensor, experts: int) -> tuple[Tensor, Tensor]:
+    """PEFT's flat factors of stacked experts, (E·r, in) and (out, r·E), as (E, r, in) and (E, out, r)."""
+    return down.reshape(experts, -1, down.shape[1]), up.reshape(len(up), -1, experts).permute(2, 0, 1)
+
+
+def join_experts(down: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
+    """The reverse of `split_experts`."""
+    return down.flatten(0, 1), up.permute(1, 2, 0).flatten(1, 2)

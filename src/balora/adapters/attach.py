@@ -7,15 +7,17 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from peft import LoraConfig, TaskType
-from peft.tuners.lora.layer import LoraLayer
+from peft.tuners.lora.layer import LoraLayer, ParamWrapper
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from balora.adapters.anchor import ADAPTER_NAME, anchor_layer
 from balora.adapters.checkpoint_weights import CheckpointWeights
+from balora.adapters.experts import anchor_experts, expert_weights
 from balora.adapters.factor_cache import factor_source
 from balora.adapters.factors import layer_seed
+from balora.adapters.limits import refuse_impossible
 from balora.adapters.model import ADAPTED_MODELS, AdaptedModel, refuse_weighted_adapter
 from balora.adapters.precision import train_in_float32
 from balora.adapters.quantized import quantized_layers, steady_quantized_layers, unpacked_weight
@@ -23,12 +25,14 @@ from balora.adapters.quantized_start import check_quantized_start, start_at_resi
 from balora.adapters.registry import Method, find_method
 from balora.adapters.settings import AdapterConfig
 from balora.adapters.targets import (
+    PeftTargets,
     check_saved_modules,
     fresh_modules,
     head_modules,
+    linear_layers,
     outside,
+    peft_targets,
     resolve_targets,
-    short_targets,
     untrained_pooler,
 )
 from balora.errors import ModelError
@@ -70,7 +74,7 @@ def attach_adapter(
     task_type = peft_task_type(model, task)
     saved = saved_modules(model, config, task_type, fresh_parameters)
     chosen = check_targets(model, config, saved)
-    peft_config = lora_config(config, method, short_targets(model, chosen), saved, task_type)
+    peft_config = lora_config(config, method, peft_targets(model, chosen), saved, task_type)
     steady_quantized_layers(model)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         # PEFT asks transformers for a property under its old name.
@@ -115,7 +119,7 @@ def saved_modules(
 
 
 def lora_config(
-    config: AdapterConfig, method: Method, targets: list[str], saved: list[str], task_type: TaskType
+    config: AdapterConfig, method: Method, targets: PeftTargets, saved: list[str], task_type: TaskType
 ) -> LoraConfig:
     """PEFT's configuration of the trained adapter; the start is plain LoRA's, an anchored method replaces it after."""
     alpha = config.scaling_alpha
@@ -123,7 +127,8 @@ def lora_config(
         r=config.r,
         lora_alpha=int(alpha) if float(alpha).is_integer() else alpha,
         lora_dropout=config.dropout,
-        target_modules=targets,
+        target_modules=targets.modules,
+        target_parameters=targets.parameters or None,
         modules_to_save=list(saved) or None,
         use_rslora=method.use_rslora,
         use_dora=method.use_dora,
@@ -135,7 +140,8 @@ def lora_config(
 def _describe_base(peft_config: LoraConfig, model: PreTrainedModel, chosen: list[str]) -> LoraConfig:
     """Add what PEFT would otherwise guess with a warning, or leave out: the base's name and its weight layout."""
     peft_config.base_model_name_or_path = model.name_or_path or None
-    layers = [model.get_submodule(name) for name in chosen]
+    known = linear_layers(model)
+    layers = [known[name] for name in chosen]
     # PEFT looks at it for Conv1D and nn.Linear only; a quantized Conv1D is no longer transposed.
     peft_config.fan_in_fan_out = any(isinstance(layer, Conv1D) for layer in layers) and not any(
         type(layer) is nn.Linear for layer in layers
@@ -151,15 +157,22 @@ def start_at_principal_factors(adapted: AdaptedModel, config: AdapterConfig) -> 
         start_at_residuals(adapted, adapted_layers(adapted), weights, config, find_factors)
         return
     for name, layer in adapted_layers(adapted):
-        factors = find_factors(
-            frozen_weight(layer),
-            config.r,
-            scaling=layer.scaling[ADAPTER_NAME],
-            svd=config.svd,
-            iterations=config.svd_iterations,
-            seed=layer_seed(config.seed, name),
-        )
-        anchor_layer(layer, factors)
+        stacked = isinstance(layer, ParamWrapper)
+        factors = [
+            find_factors(
+                weight,
+                config.r,
+                scaling=layer.scaling[ADAPTER_NAME],
+                svd=config.svd,
+                iterations=config.svd_iterations,
+                seed=layer_seed(config.seed, f"{name}.{index}" if stacked else name),
+            )
+            for index, weight in enumerate(frozen_weights(layer))
+        ]
+        if stacked:
+            anchor_experts(layer, factors)
+        else:
+            anchor_layer(layer, factors[0])
     # Anchors never change: copying them between processes at every forward would be waste.
     anchors = [name for name, _ in adapted.named_buffers() if f".anchor.{ADAPTER_NAME}." in name]
     adapted.__dict__["_ddp_params_and_buffers_to_ignore"] = anchors
@@ -175,6 +188,11 @@ def measure_magnitudes(adapted: AdaptedModel) -> None:
         norms = torch.linalg.norm(frozen_weight(layer).detach().float(), dim=1)
         with torch.no_grad():
             layer.lora_magnitude_vector[ADAPTER_NAME].weight = nn.Parameter(norms)
+
+
+def frozen_weights(layer: LoraLayer) -> list[Tensor]:
+    """Every base matrix of a layer as (out_features, in_features): one, or that of each expert."""
+    return expert_weights(layer) if isinstance(layer, ParamWrapper) else [frozen_weight(layer)]
 
 
 def frozen_weight(layer: LoraLayer) -> Tensor:
@@ -206,7 +224,8 @@ def check_targets(model: PreTrainedModel, config: AdapterConfig, saved: Sequence
         saved: modules that train in full and so get no adapter; left out: those of the configuration.
 
     Raises:
-        ModelError: unknown method, names that match nothing, a rank above a layer's smaller side.
+        ModelError: unknown method, names that match nothing, a rank above a layer's smaller side, a layer that the
+            method cannot adapt.
     """
     if not find_method(config.method).low_rank:
         return []
@@ -218,7 +237,9 @@ def check_targets(model: PreTrainedModel, config: AdapterConfig, saved: Sequence
     if not chosen:
         what = "every layer named lies in modules that are trained in full"
         raise ModelError.at("adapter.target_modules", what, "name others, or shorten modules_to_save")
-    sides = {name: min(layer_shape(model.get_submodule(name))) for name in chosen}
+    refuse_impossible(config.method, model, chosen, dropout=config.dropout)
+    layers = linear_layers(model)
+    sides = {name: min(layer_shape(layers[name])) for name in chosen}
     narrow = [name for name in chosen if sides[name] < config.r]
     if narrow:
         smallest = min(narrow, key=sides.__getitem__)
@@ -228,8 +249,10 @@ def check_targets(model: PreTrainedModel, config: AdapterConfig, saved: Sequence
     return chosen
 
 
-def layer_shape(layer: nn.Module) -> tuple[int, int]:
-    """(out_features, in_features) of a linear layer; the weight itself may be packed to 4 bits."""
+def layer_shape(layer: nn.Module | nn.Parameter) -> tuple[int, int]:
+    """The sides of a linear map, of one expert where they are stacked; the weight itself may be packed to 4 bits."""
+    if isinstance(layer, nn.Parameter):
+        return layer.shape[-2], layer.shape[-1]
     if isinstance(layer, Conv1D):
         return int(layer.nf), int(layer.nx)
     assert isinstance(layer, nn.Linear)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from torch import nn
 from transformers import PreTrainedModel
@@ -14,10 +15,42 @@ from balora.errors import ModelError, Problem, did_you_mean
 
 LINEAR_TYPES = (nn.Linear, Conv1D)
 
+EXPERTS = "experts"
+"""What transformers calls the module that holds the stacked weights of a mixture's experts."""
 
-def linear_layers(model: PreTrainedModel) -> dict[str, nn.Module]:
-    """Every linear layer by its full name, heads and embeddings included."""
-    return {name: module for name, module in model.named_modules() if isinstance(module, LINEAR_TYPES)}
+ROUTERS = ("gate", "router", "shared_expert_gate")
+"""What it calls the modules beside it that choose among the experts."""
+
+EXPERT_PARTS = ("gate", "gate_proj", "up_proj", "down_proj", "w1", "w2", "w3")
+"""Names of layers that PEFT (peft.utils.transformers_weight_conversion) reads as the experts of older checkpoints."""
+
+Adaptable = nn.Module | nn.Parameter
+
+
+def linear_layers(model: PreTrainedModel) -> dict[str, Adaptable]:
+    """Every linear map by its full name, heads included: layers, and stacked experts as one parameter each."""
+    layers: dict[str, Adaptable] = {
+        name: module for name, module in model.named_modules() if isinstance(module, LINEAR_TYPES)
+    }
+    return layers | expert_stacks(model)
+
+
+def expert_stacks(model: PreTrainedModel) -> dict[str, nn.Parameter]:
+    """The stacked weights of experts, (E, out, in) or (E, in, out), by their full names."""
+    return {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        if parameter.dim() == 3 and EXPERTS in name.split(".")
+    }
+
+
+def is_router(model: PreTrainedModel, name: str) -> bool:
+    """Whether a layer chooses among experts: it is, or lies in, a gate or router beside them."""
+    parts = name.split(".")
+    return any(
+        part in ROUTERS and EXPERTS in model.get_submodule(".".join(parts[:index]))._modules
+        for index, part in enumerate(parts)
+    )
 
 
 def resolve_targets(model: PreTrainedModel, wanted: str | list[str]) -> list[str]:
@@ -25,15 +58,17 @@ def resolve_targets(model: PreTrainedModel, wanted: str | list[str]) -> list[str
 
     Args:
         model: the pretrained model, before any adapter.
-        wanted: `all-linear` for every linear layer of the repeated blocks (not embeddings, poolers or heads), a
-            regular expression for the whole name, or names, each the end of one or more layers' names.
+        wanted: `all-linear` for every linear layer of the repeated blocks, experts included (not embeddings, poolers,
+            heads or the routers of mixtures), a regular expression for the whole name, or names, each the end of one
+            or more layers' names.
 
     Raises:
         ModelError: for every name that matches nothing, with the closest name that exists and how often it does.
     """
     layers = linear_layers(model)
     if wanted == "all-linear":
-        chosen = [name for name in layers if any(part.isdigit() for part in name.split("."))]
+        repeated = [name for name in layers if any(part.isdigit() for part in name.split("."))]
+        chosen = [name for name in repeated if not is_router(model, name)]
         problem = Problem("adapter.target_modules", "the model has no repeated blocks", "name its layers")
     elif isinstance(wanted, str):
         chosen = _matching(wanted, layers)
@@ -49,12 +84,40 @@ def resolve_targets(model: PreTrainedModel, wanted: str | list[str]) -> list[str
     return chosen
 
 
-def short_targets(model: PreTrainedModel, chosen: list[str]) -> list[str]:
-    """The shortest name endings that pick exactly the chosen layers, else the full names.
+class PeftTargets(NamedTuple):
+    """The chosen layers in PEFT's two fields."""
 
-    PEFT stores the names in adapter_config.json; `q_proj` reads better than 224 paths.
+    modules: list[str]
+    """`target_modules`: layers that PEFT replaces."""
+    parameters: list[str]
+    """`target_parameters`: weights that PEFT adapts where they are."""
+
+
+def peft_targets(model: PreTrainedModel, chosen: Sequence[str]) -> PeftTargets:
+    """The shortest names under which PEFT adapts exactly the chosen layers.
+
+    Stacked experts can only be reached as parameters. Beside them PEFT takes layers that are called like the parts of
+    an expert for those parts, and would leave out dense and shared ones; these go by their weights too.
     """
-    names = [name for name, _ in model.named_modules()]
+    stacks = expert_stacks(model)
+    weights = [name if name in stacks else f"{name}.weight" for name in chosen if goes_by_weight(name, stacks)]
+    modules = [name for name in chosen if not goes_by_weight(name, stacks)]
+    return PeftTargets(
+        shortest_endings(modules, [name for name, _ in model.named_modules()]),
+        shortest_endings(weights, [name for name, _ in model.named_parameters()]),
+    )
+
+
+def goes_by_weight(name: str, stacks: Mapping[str, nn.Parameter]) -> bool:
+    """Whether PEFT must adapt a layer's weight rather than the layer, in a model with these stacks of experts."""
+    return name in stacks or (bool(stacks) and name.rsplit(".", 1)[-1] in EXPERT_PARTS)
+
+
+def shortest_endings(chosen: list[str], names: Sequence[str]) -> list[str]:
+    """The shortest name endings that pick exactly the chosen among all names, else the full names.
+
+    PEFT stores them in adapter_config.json; `q_proj` reads better than 224 paths.
+    """
     for parts in (1, 2, 3):
         endings = sorted({".".join(name.split(".")[-parts:]) for name in chosen})
         picked = {name for name in names if any(_ends_with(name, ending) for ending in endings)}
@@ -139,7 +202,7 @@ def _ends_with(layer: str, name: str) -> bool:
     return layer == name or layer.endswith(f".{name}")
 
 
-def _matching(pattern: str, layers: dict[str, nn.Module]) -> list[str]:
+def _matching(pattern: str, layers: dict[str, Adaptable]) -> list[str]:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
@@ -149,12 +212,12 @@ def _matching(pattern: str, layers: dict[str, nn.Module]) -> list[str]:
     return exact or [layer for layer in layers if compiled.fullmatch(layer)]
 
 
-def _existing(layers: dict[str, nn.Module]) -> str:
+def _existing(layers: dict[str, Adaptable]) -> str:
     counts = Counter(name.rsplit(".", 1)[-1] for name in layers)
     return "layers that exist: " + ", ".join(f"{name} ({count})" for name, count in counts.most_common(12))
 
 
-def _unmatched(missing: list[str], layers: dict[str, nn.Module]) -> list[Problem]:
+def _unmatched(missing: list[str], layers: dict[str, Adaptable]) -> list[Problem]:
     last_parts = {name.rsplit(".", 1)[-1] for name in layers}
     return [
         Problem(

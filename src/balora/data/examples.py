@@ -101,6 +101,8 @@ class TextData:
     """Split name -> where it came from."""
     notes: tuple[str, ...]
     """What the user should know, one sentence each."""
+    label_words: tuple[str, ...] | None = None
+    """Generation from labels: the word of each class, in the order of their ids."""
 
     def split(self, name: SplitName) -> TextSplit | None:
         """The split of that name, if there is one."""

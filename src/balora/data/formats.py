@@ -53,10 +53,14 @@ def require_fitting_settings(settings: DataSettings, task: Task) -> None:
     Raises:
         DataError: on such a setting, or an unknown template name.
     """
-    known = tuple(GENERATION) if task == "generation" else LABELLED
+    from_labels = task == "generation" and settings.label_words is not None
+    known = tuple(GENERATION) if task == "generation" and not from_labels else LABELLED
+    if settings.label_words is not None and not from_labels:
+        what = f"words are what a language model writes, and task is {task}"
+        raise DataError.at("data.label_words", what, "set task: generation, or leave it out")
     if settings.format not in ("auto", *known):
         raise DataError.at("data.format", f"'{settings.format}' is not for {task}", f"use {', '.join(known)} or auto")
-    if task != "classification" and settings.labels is not None:
+    if task != "classification" and settings.labels is not None and not from_labels:
         raise DataError.at("data.labels", f"class names are not for {task}", "leave it out")
     if task != "generation":
         if settings.template != "auto":
@@ -64,8 +68,9 @@ def require_fitting_settings(settings: DataSettings, task: Task) -> None:
         if settings.too_long == "truncate_prompt":
             raise DataError.at("data.too_long", f"there is no prompt to truncate in {task}", "use truncate")
         return
-    if settings.preset is not None:
-        raise DataError.at("data.preset", "presets are for classification and regression", "name a file or dataset")
+    if settings.preset is not None and not from_labels:
+        fix = "name a file or dataset, or set data.label_words: names to let the model write the class"
+        raise DataError.at("data.preset", "presets are for classification and regression", fix)
     template = settings.template
     if template not in TEMPLATES and not is_own_template(template):
         raise DataError.at("data.template", f"no template '{template}'", did_you_mean(template, TEMPLATES))

@@ -11,6 +11,7 @@ from balora.data.examples import Example, LabelledText, SourceRecord, SplitName,
 from balora.data.files import decode, read_file
 from balora.data.formats import generation_shape, labelled_shape, require_fitting_settings, require_target
 from balora.data.hub import read_hub
+from balora.data.label_words import in_words, words_of
 from balora.data.labelled import LabelledRows, class_ids, labels_of, read_labelled, scores
 from balora.data.labels import Labels, require_known_classes
 from balora.data.presets import Preset, preset_named
@@ -29,6 +30,9 @@ USUAL_METRICS: dict[Task, tuple[str, ...]] = {
     "generation": (),
 }
 """Scores of a task without a preset, the main one first."""
+
+WORD_METRICS = ("exact_match",)
+"""The score of classes that are written as words."""
 
 
 @dataclass
@@ -56,32 +60,38 @@ def load_text_data(settings: DataSettings, task: Task) -> TextData:
         DataError: listing what is wrong, with file, line or row, and the fix.
     """
     require_fitting_settings(settings, task)
-    preset = preset_named(settings.preset, task) if settings.preset is not None else None
+    as_words = task == "generation" and settings.label_words is not None
+    read_as: Task = "classification" if as_words else task
+    preset = preset_named(settings.preset, read_as) if settings.preset is not None else None
     records: dict[str, SourceRecord] = {}
     tables: dict[SplitName, Table] = {}
     for split, source in plan_sources(settings, preset).items():
         tables[split], records[split] = _read(source, split, settings, preset)
         _require_rows(tables[split], settings)
     labels: Labels | None = None
-    if task == "generation":
+    if read_as == "generation":
         drafts, format_name = _read_generation(tables, settings)
     else:
-        drafts, format_name, labels = _read_labelled(tables, settings, task, preset)
+        drafts, format_name, labels = _read_labelled(tables, settings, read_as, preset)
     _settle_bad_rows(drafts, settings)
     splits, notes = _final_splits(drafts, settings, labels)
     if isinstance(settings.validation, float):
         share = f"{settings.validation:g} of {records['train'].where}, seed {settings.split_seed}"
         records["validation"] = SourceRecord(share, None, None, len(splits["validation"]))
+    words = words_of(settings, labels) if labels and as_words else None
+    if words is not None:
+        splits = {name: in_words(split, words, settings, preset) for name, split in splits.items() if split.labelled}
     return TextData(
         task=task,
         format=format_name,
         train=splits["train"],
         validation=splits.get("validation"),
         test=splits.get("test"),
-        label_names=labels.names if labels else None,
-        metrics=preset.metrics if preset else USUAL_METRICS[task],
+        label_names=labels.names if labels and words is None else None,
+        metrics=WORD_METRICS if words else preset.metrics if preset else USUAL_METRICS[task],
         sources=records,
         notes=(*(note for draft in drafts.values() for note in draft.notes), *notes),
+        label_words=words,
     )
 
 

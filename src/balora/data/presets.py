@@ -222,6 +222,15 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(_PRESETS))
 
 
+def canonical_preset(name: str) -> str:
+    """A preset's name as the table spells it.
+
+    >>> canonical_preset("SST-2")
+    'sst2'
+    """
+    return name.lower().replace("-", "").replace("_", "")
+
+
 def preset_named(name: str, task: Task) -> Preset:
     """The preset of that name for that task; case, `-` and `_` do not matter.
 
@@ -231,7 +240,7 @@ def preset_named(name: str, task: Task) -> Preset:
     >>> preset_named("SST-2", "classification").label_names
     ('negative', 'positive')
     """
-    variants = _PRESETS.get(name.lower().replace("-", "").replace("_", ""))
+    variants = _PRESETS.get(canonical_preset(name))
     if variants is None:
         raise DataError.at("data.preset", f"no preset is called '{name}'", did_you_mean(name, _PRESETS))
     for preset in variants:

@@ -61,9 +61,13 @@ class DataSettings(Settings):
     labels: list[str] | dict[str, int] | None = None
     """Classification: class names in the order of their ids, or value in the file -> id. Left out: the preset's, the
     dataset's own, else the sorted values of the training split."""
+    label_words: Literal["names"] | list[str] | dict[str, str] | None = None
+    """Generation from a labelled data set, as T5 does it: the model writes the word of the class. `names`: the class
+    names are the words; else one word for each class, or class name -> word. A preset's prompts are T5's."""
     template: str = "auto"
     """Generation: how prompt and response become text. `alpaca`, `plain`, `chat` (the tokenizer's own template), or
-    your own text with {column} placeholders that ends where the response begins."""
+    your own text with {column} placeholders that ends where the response begins. With `label_words` the placeholders
+    are {text} and {text_pair}."""
     learn_on: Literal["response", "all"] = "response"
     """Generation: which tokens carry labels."""
     max_length: int = Field(default=512, ge=2)

@@ -6,14 +6,16 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 from sklearn import metrics
+from torch import Tensor
 
 from balora.errors import RecipeError, did_you_mean
-from balora.task import Task
+from balora.task import IGNORED_LABEL, Task
 
 Values = NDArray[np.floating] | NDArray[np.integer]
 
@@ -49,6 +51,19 @@ def _correlation(function: Callable[[Values, Values], tuple[float, float]]) -> C
     return score
 
 
+def exact_match(predictions: Values, references: Values) -> float:
+    """Share of rows whose every labelled token is the likeliest one, each after the true ones before it.
+
+    That is the share on which greedy decoding writes the reference and stops: it takes the first token if that is
+    the likeliest, then stands where the true text does, and so on.
+
+    Args:
+        predictions: likeliest tokens, (N, S).
+        references: tokens, (N, S), IGNORED_LABEL where nothing is compared.
+    """
+    return float(((predictions == references) | (references == IGNORED_LABEL)).all(axis=1).mean())
+
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -58,6 +73,7 @@ METRICS: dict[str, Metric] = {
         Metric("pearson", "regression", _correlation(stats.pearsonr)),
         Metric("spearman", "regression", _correlation(stats.spearmanr)),
         Metric("mse", "regression", lambda p, r: float(metrics.mean_squared_error(r, p)), higher_is_better=False),
+        Metric("exact_match", "generation", exact_match),
     )
 }
 """Name -> score."""
@@ -72,8 +88,8 @@ def check_metric_names(names: Sequence[str], task: Task) -> None:
     fitting = [name for name, metric in METRICS.items() if metric.task == task]
     for name in names:
         if name not in fitting:
-            hint = did_you_mean(name, fitting) if fitting else "leave it out; generation is scored by its loss"
-            raise RecipeError.at("evaluation.metrics", f"no metric '{name}' for task {task}", hint)
+            what = f"no metric '{name}' for task {task}"
+            raise RecipeError.at("evaluation.metrics", what, did_you_mean(name, fitting))
 
 
 def score_all(names: Sequence[str], predictions: Values, references: Values) -> dict[str, float]:
@@ -89,18 +105,37 @@ def score_all(names: Sequence[str], predictions: Values, references: Values) -> 
 
 
 def predictions_from_logits(logits: NDArray[np.floating], task: Task) -> Values:
-    """Class ids for a classifier, numbers for a regressor."""
+    """Class ids for a classifier, numbers for a regressor; tokens of a language model are chosen already."""
+    if task == "generation":
+        return logits
     return logits.squeeze(-1) if task == "regression" else logits.argmax(axis=-1)
 
 
-def metrics_function(names: Sequence[str], task: Task) -> Callable[[object], dict[str, float]] | None:
-    """What transformers' Trainer calls after evaluation; None where the loss is the only score."""
+def likeliest_tokens(outputs: Any, labels: object) -> Tensor:
+    """What transformers' Trainer keeps of a language model's outputs for `metrics_function`: (N, S), not (N, S, V)."""
+    del labels
+    logits: Tensor = next(part for part in outputs if part.dim() == 3) if isinstance(outputs, tuple) else outputs
+    return logits.argmax(dim=-1)
+
+
+def metrics_function(
+    names: Sequence[str], task: Task, *, shift: bool = False
+) -> Callable[[object], dict[str, float]] | None:
+    """What transformers' Trainer calls after evaluation; None where the loss is the only score.
+
+    Args:
+        names: scores of the task.
+        task: what the model outputs.
+        shift: whether outputs speak of the next token, as those of decoders do.
+    """
     if not names:
         return None
 
     def compute(prediction: object) -> dict[str, float]:
         logits, references = prediction.predictions, prediction.label_ids  # type: ignore[attr-defined]
         first = logits[0] if isinstance(logits, tuple) else logits
+        if shift:
+            first, references = first[:, :-1], references[:, 1:]
         return score_all(names, predictions_from_logits(first, task), references)
 
     return compute

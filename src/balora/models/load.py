@@ -107,9 +107,10 @@ def configured_for(
     """The configuration with the head's outputs set for the task.
 
     Raises:
-        ModelError: an encoder asked to generate.
+        ModelError: an encoder asked to generate, or a router loss for a model without routers.
     """
     check_task(config, task, settings)
+    set_router_loss(config, task, settings)
     if task == "classification":
         names = list(label_names or ())
         config.num_labels = len(names)
@@ -119,6 +120,25 @@ def configured_for(
     elif task == "regression":
         config.num_labels, config.problem_type = 1, "regression"
     return config
+
+
+def set_router_loss(config: transformers.PretrainedConfig, task: Task, settings: ModelSettings) -> None:
+    """Turn the load-balancing loss of a mixture of experts on or off as the settings say.
+
+    Raises:
+        ModelError: for a model that computes none.
+    """
+    weight = settings.router_aux_loss_coef
+    if weight is None:
+        return
+    text = config.get_text_config()
+    if "router_aux_loss_coef" not in text.to_dict():
+        what = f"'{config.model_type}' has no load-balancing loss that could be weighed"
+        raise ModelError.at("model.router_aux_loss_coef", what, "leave it out")
+    if weight and task != "generation":
+        what = f"transformers computes the load-balancing loss with a language-model head only, not for {task}"
+        raise ModelError.at("model.router_aux_loss_coef", what, "leave it out")
+    text.output_router_logits, text.router_aux_loss_coef = weight > 0, weight
 
 
 def check_task(config: transformers.PretrainedConfig, task: Task, settings: ModelSettings) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from balora.settings import Settings
 
 
@@ -37,3 +39,6 @@ class ModelSettings(Settings):
     """nf4: number format that a layer's weights are unpacked to for its product; `auto` takes that of `dtype`."""
     double_quantization: bool = False
     """nf4: quantize the scales too, which saves 0.37 bits per weight."""
+    router_aux_loss_coef: float | None = Field(default=None, ge=0)
+    """Mixtures of experts: weight of the loss that keeps experts evenly used; 0: without it. Left out: the model's own
+    weight where its configuration sets `output_router_logits`, else without it."""

@@ -98,8 +98,9 @@ class Recipe(Settings):
     def _check_preset(cls, value: DataSettings, info: ValidationInfo) -> DataSettings:
         task = info.data.get("task")
         if value.preset is not None and task is not None:
+            as_words = task == "generation" and value.label_words is not None
             try:
-                preset_named(value.preset, task)
+                preset_named(value.preset, "classification" if as_words else task)
             except InputError as error:
                 raise _about("preset", error) from None
         return value
@@ -171,6 +172,8 @@ def implied_task(data: Any) -> Task | None:
     settings: Any = data.model_dump() if isinstance(data, DataSettings) else data
     if not isinstance(settings, Mapping):
         return None
+    if settings.get("label_words"):
+        return "generation"
     preset = settings.get("preset")
     if isinstance(preset, str):
         tasks = tasks_of_preset(preset)

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallba
 
 from balora.adapters import AdaptedModel, QuantizationErrors
 from balora.data import EncodedData, TextData, encode, load_text_data, make_collator
-from balora.evaluation import METRICS, metrics_function
+from balora.evaluation import METRICS, likeliest_tokens, metrics_function
 from balora.models import load_config, load_model, load_tokenizer, max_positions
 from balora.recipe import Recipe
 from balora.run.quantization import measure_start
@@ -123,7 +123,7 @@ def make_trainer(
     recipe: Recipe, inputs: Inputs, model: PreTrainedModel | AdaptedModel, arguments: TrainingArguments
 ) -> BALoraTrainer:
     """The trainer; what it would warn of is in `objective_notes`."""
-    names = metric_names(recipe, inputs)
+    names, writes = metric_names(recipe, inputs), recipe.task == "generation"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BaloraWarning)
         trainer = BALoraTrainer(
@@ -134,7 +134,8 @@ def make_trainer(
             eval_dataset=inputs.data.validation,
             data_collator=make_collator(inputs.tokenizer, recipe.task, encoder_decoder=inputs.data.encoder_decoder),
             processing_class=inputs.tokenizer,
-            compute_metrics=metrics_function(names, recipe.task),
+            compute_metrics=metrics_function(names, recipe.task, shift=writes and not inputs.data.encoder_decoder),
+            preprocess_logits_for_metrics=likeliest_tokens if writes else None,
         )
     trainer.remove_callback(PrinterCallback)
     return trainer

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from peft import LoraConfig, PeftModel
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from balora.adapters import (
@@ -19,6 +21,7 @@ from balora.adapters import (
 from balora.errors import ModelError
 from balora.task import Task
 from balora.teacher import check_agreement, probe_inputs, probe_logits
+from balora.teacher.self_check import allowed_gap
 
 
 def prepare_model(
@@ -70,15 +73,33 @@ def prepare_model(
     dtype = next(model.parameters()).dtype
     steady_quantized_layers(model)
     inputs = probe_inputs(model)
-    base = probe_logits(model, inputs)
+    base = _logits_of_base(model, inputs)
     adapted = attach_adapter(model, config, task, fresh_parameters=fresh_parameters)
     student = probe_logits(adapted, inputs)
     with adapters_off(adapted):
         teacher = probe_logits(adapted, inputs)
     # A quantized residual with its factors is nearer to the full-precision model than the quantized base was.
     known = None if config.quantized_start == "residual" else base
+    if self_check_tolerance is None and teacher.dtype.itemsize > base.dtype.itemsize:
+        # The head was turned to float32: what is left of the gap is the base's own rounding in every layer of its head.
+        self_check_tolerance = 2 * allowed_gap(dtype)
     check_agreement(student=student, teacher=teacher, base=known, dtype=dtype, tolerance=self_check_tolerance)
     return adapted
+
+
+def _logits_of_base(model: PreTrainedModel, inputs: dict[str, Any]) -> Tensor:
+    """The pretrained model's logits.
+
+    Raises:
+        ModelError: it cannot run in the number formats that it was loaded in.
+    """
+    try:
+        return probe_logits(model, inputs)
+    except RuntimeError as error:
+        if "dtype" not in str(error):
+            raise
+        what = f"the pretrained model does not run in {model.dtype} ({' '.join(str(error).split())[:200]})"
+        raise ModelError.at("model.dtype", what, "load it in float32") from error
 
 
 def check_model(model: object, task: Task | None) -> None:

@@ -9,6 +9,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from balora.losses import TERMS, LossReport
+from balora.training.router_loss import RouterLoss
 
 
 @dataclass
@@ -32,8 +33,8 @@ class TermLog:
         self._window = _Window()
         self._step: dict[str, Tensor] = {}
 
-    def add(self, report: LossReport, *, parts: int) -> None:
-        """Count one micro-batch, one of `parts` of an optimiser step."""
+    def add(self, report: LossReport, *, parts: int, router: RouterLoss | None = None) -> None:
+        """Count one micro-batch, one of `parts` of an optimiser step; `router` is summed as the mean over the parts."""
         window = self._window
         window.steps += 1 / parts
         window.valid_tokens += report.valid_tokens
@@ -45,6 +46,12 @@ class TermLog:
                 _accumulate(window.raw, name, value)
                 _accumulate(window.weighted, name, weight * value)
                 window.steps_by_term[name] = window.steps_by_term.get(name, 0.0) + 1 / parts
+        if router is not None:
+            share = router.value.detach() / parts
+            _accumulate(self._step, "router_loss", share)
+            _accumulate(window.raw, "router_loss", share)
+            _accumulate(window.weighted, "router_loss", router.weight * share)
+            window.steps_by_term["router_loss"] = window.steps_by_term.get("router_loss", 0.0) + 1 / parts
 
     def end_step(self) -> dict[str, Tensor]:
         """The terms of the optimiser step that is about to be taken; starts the next step's sums."""

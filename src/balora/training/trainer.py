@@ -35,6 +35,7 @@ from balora.training.model_kind import (
 )
 from balora.training.notes import BaloraWarning, notes_on_objective
 from balora.training.padding_free import PackedBatch, takes_packed_rows
+from balora.training.router_loss import router_loss
 from balora.training.rows import ROW, RowKeepingCollator, with_row_numbers
 from balora.training.start import Start, labels_of, start_teacher
 from balora.training.stopwatch import Stopwatch
@@ -55,6 +56,9 @@ class BALoraTrainer(Trainer):
 
     Memory: generation works on the states before the head and never makes the logits of a batch, unless logits are
     asked for (`predict`, `compute_metrics`) or `explicit_because` says why it cannot.
+
+    Mixtures of experts whose configuration sets `output_router_logits` also train their load-balancing loss, as with
+    the plain Trainer.
 
     Left out, `data_collator` pads `input_ids` and labels on the side of `processing_class`.
 
@@ -155,11 +159,15 @@ class BALoraTrainer(Trainer):
             part=part,
             attention_mask=batch.get("attention_mask"),
         )
+        total, balance = report.total, None
         if model.training:
-            self.terms.add(report, parts=part.parts)
+            balance = router_loss(transformers_model(self.model), outputs)
+            if balance is not None:
+                total = total + balance.weight * balance.value.to(total) / part.parts
+            self.terms.add(report, parts=part.parts, router=balance)
         else:
             self.evaluated.add(report.task, report.valid_tokens)
-        return (report.total, outputs) if return_outputs else report.total
+        return (total, outputs) if return_outputs else total
 
     def _next_part(self, weights: dict[str, float], sequences: int) -> BatchPart:
         """This micro-batch's part of the accumulated batch, with the sequences that the teacher is asked about."""

@@ -13,12 +13,18 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from balora.adapters.adalora import adalora_config
+from balora.adapters.additions import attach_additions, check_additions, has_additions
 from balora.adapters.anchor import ADAPTER_NAME, anchor_layer
+from balora.adapters.calibration import Calibration
 from balora.adapters.factors import layer_seed, principal_factors
+from balora.adapters.identity import remember_config
 from balora.adapters.model import ADAPTED_MODELS, AdaptedModel, refuse_weighted_adapter
 from balora.adapters.precision import train_in_float32
 from balora.adapters.registry import Method, find_method
 from balora.adapters.settings import AdapterConfig
+from balora.adapters.starts import STARTS
+from balora.adapters.starts.plan import Setting, Start
 from balora.adapters.targets import (
     check_saved_modules,
     fresh_modules,
@@ -31,6 +37,9 @@ from balora.adapters.targets import (
 from balora.errors import ModelError
 from balora.task import Task
 
+BASE_PREFIX = "base_model.model."
+"""What PEFT puts before a layer's name in the pretrained model."""
+
 
 def attach_adapter(
     model: PreTrainedModel,
@@ -38,6 +47,7 @@ def attach_adapter(
     task: Task | None = None,
     *,
     fresh_parameters: Sequence[str] | None = None,
+    calibration: Calibration | None = None,
 ) -> PreTrainedModel | AdaptedModel:
     """Adapt a pretrained model; its own weights stay bitwise as they are.
 
@@ -48,25 +58,54 @@ def attach_adapter(
         fresh_parameters: names that the checkpoint did not hold (transformers' `missing_keys`). Their modules start
             at random, so they are trained and saved in full. Where they are not known, a body's pooler whose bias is
             exactly 0 counts as fresh for classification and regression.
+        calibration: the sample that corda, corda++, lora_ga and eva start from.
 
     Returns:
-        For low-rank methods a `peft.PeftModel`: only the adapter, the task head and what is fresh train. For `full`
-        the model itself with every weight trainable.
+        For low-rank methods a `peft.PeftModel`: only the adapter, the task head and what is fresh train. For bitfit,
+        houlsby and pfeiffer the model itself with small modules on its layers' outputs, and for `full` with every
+        weight trainable.
 
     Raises:
         ModelError: unknown method, names that match nothing, a rank above a layer's smaller side, a model that has
-            an adapter already, float16 weights under `full`.
+            an adapter already, float16 weights under `full`, a start that cannot be computed from its sample.
     """
     method = find_method(config.method)
-    if any(isinstance(module, LoraLayer) for module in model.modules()):
+    if has_additions(model) or any(isinstance(module, LoraLayer) for module in model.modules()):
         fix = "start from the pretrained model, without get_peft_model"
         raise ModelError.at("adapter", "the model has a LoRA adapter already", fix)
-    if not method.low_rank:
-        return train_everything(model)
+    if not method.keeps_base:
+        return remember_config(train_everything(model), config)
     task_type = peft_task_type(model, task)
     saved = saved_modules(model, config, task_type, fresh_parameters)
+    if not method.low_rank:
+        return remember_config(attach_additions(model, config, saved), config)
     chosen = check_targets(model, config, saved)
-    peft_config = lora_config(config, method, short_targets(model, chosen), saved, task_type)
+    adapted = attach_low_rank(model, config, task_type, chosen=chosen, saved=saved, calibration=calibration)
+    return remember_config(adapted, config)
+
+
+def attach_low_rank(
+    model: PreTrainedModel,
+    config: AdapterConfig,
+    task_type: TaskType,
+    *,
+    chosen: list[str],
+    saved: list[str],
+    calibration: Calibration | None,
+) -> AdaptedModel:
+    """A LoRA-shaped adapter on the chosen layers, at the method's start."""
+    method = find_method(config.method)
+    start = None
+    if method.start in STARTS:
+        start = STARTS[method.start](Setting(model, tuple(chosen), config, calibration))
+        chosen = [name for name in chosen if start.ranks.get(name) != 0]
+    targets = short_targets(model, chosen)
+    if method.name == "adalora":
+        peft_config = adalora_config(config, targets, saved, task_type)
+    else:
+        peft_config = lora_config(config, method, targets, saved, task_type)
+    if start is not None:
+        set_ranks(peft_config, start)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         # PEFT asks transformers for a property under its old name.
         warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated", category=FutureWarning)
@@ -75,9 +114,27 @@ def attach_adapter(
         train_in_float32(model)
     if method.principal_start:
         start_at_principal_factors(adapted, config)
+    elif start is not None:
+        start_at_planned_factors(adapted, start, anchored=method.anchored)
     if method.use_dora:
         measure_magnitudes(adapted)
+    if method.optimizer == "lora_fa":
+        freeze_down_factors(adapted)
     return adapted
+
+
+def set_ranks(peft_config: LoraConfig, start: Start) -> None:
+    """Write the ranks that differ from r into PEFT's configuration; every layer keeps the scaling alpha/r."""
+    ranks = {name: rank for name, rank in start.ranks.items() if rank}
+    scaling = peft_config.lora_alpha / peft_config.r
+    peft_config.rank_pattern = ranks
+    peft_config.alpha_pattern = {name: scaling * rank for name, rank in ranks.items()}
+
+
+def freeze_down_factors(adapted: AdaptedModel) -> None:
+    """LoRA-FA trains B alone; A stays where it started."""
+    for _, layer in adapted_layers(adapted):
+        layer.lora_A[ADAPTER_NAME].requires_grad_(False)
 
 
 def train_everything(model: PreTrainedModel) -> PreTrainedModel:
@@ -143,6 +200,25 @@ def start_at_principal_factors(adapted: AdaptedModel, config: AdapterConfig) -> 
             seed=layer_seed(config.seed, name),
         )
         anchor_layer(layer, factors)
+    leave_anchors_alone(adapted)
+
+
+def start_at_planned_factors(adapted: AdaptedModel, start: Start, *, anchored: bool) -> None:
+    """The start that was computed before the adapter was attached, on every adapted layer."""
+    for name, layer in adapted_layers(adapted):
+        factors = start.factors(name.removeprefix(BASE_PREFIX), frozen_weight(layer), layer.scaling[ADAPTER_NAME])
+        if anchored:
+            anchor_layer(layer, factors)
+            continue
+        with torch.no_grad():
+            layer.lora_A[ADAPTER_NAME].weight.copy_(factors.down)
+            layer.lora_B[ADAPTER_NAME].weight.copy_(factors.up)
+    if anchored:
+        leave_anchors_alone(adapted)
+
+
+def leave_anchors_alone(adapted: AdaptedModel) -> None:
+    """Keep what knows nothing of anchors from copying or dropping them."""
     # Anchors never change: copying them between processes at every forward would be waste.
     anchors = [name for name, _ in adapted.named_buffers() if f".anchor.{ADAPTER_NAME}." in name]
     adapted.__dict__["_ddp_params_and_buffers_to_ignore"] = anchors
@@ -191,7 +267,10 @@ def check_targets(model: PreTrainedModel, config: AdapterConfig, saved: Sequence
     Raises:
         ModelError: unknown method, names that match nothing, a rank above a layer's smaller side.
     """
-    if not find_method(config.method).low_rank:
+    method = find_method(config.method)
+    if not method.low_rank:
+        if method.kind == "additions":
+            check_additions(model, config)
         return []
     unknown = check_saved_modules(model, config.modules_to_save or [])
     if unknown:
@@ -202,10 +281,11 @@ def check_targets(model: PreTrainedModel, config: AdapterConfig, saved: Sequence
         what = "every layer named lies in modules that are trained in full"
         raise ModelError.at("adapter.target_modules", what, "name others, or shorten modules_to_save")
     sides = {name: min(layer_shape(model.get_submodule(name))) for name in chosen}
-    narrow = [name for name in chosen if sides[name] < config.r]
+    rank = config.initial_rank if config.method == "adalora" else config.r
+    narrow = [name for name in chosen if sides[name] < rank]
     if narrow:
         smallest = min(narrow, key=sides.__getitem__)
-        what = f"rank {config.r} exceeds the smaller side of {len(narrow)} of {len(chosen)} layers, first {smallest}"
+        what = f"rank {rank} exceeds the smaller side of {len(narrow)} of {len(chosen)} layers, first {smallest}"
         fix = f"set r to at most {sides[smallest]} or leave these layers out"
         raise ModelError.at("adapter.r", what, fix)
     return chosen

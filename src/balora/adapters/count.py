@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from peft.tuners.adalora import AdaLoraLayer
 from peft.tuners.lora.layer import LoraLayer
 from torch import nn
+
+from balora.adapters.additions.addition import Addition
 
 
 class ParameterCounts(NamedTuple):
@@ -39,10 +42,13 @@ def count_parameters(model: nn.Module) -> ParameterCounts:
     anchor = 0
     for module in model.modules():
         if isinstance(module, LoraLayer):
-            for part in (module.lora_A, module.lora_B, module.lora_magnitude_vector):
+            values = [module.lora_E] if isinstance(module, AdaLoraLayer) else []
+            for part in (module.lora_A, module.lora_B, module.lora_magnitude_vector, *values):
                 in_adapters |= {id(parameter) for parameter in part.parameters()}
             anchors = module._modules.get("anchor")
             anchor += sum(buffer.numel() for buffer in anchors.buffers()) if anchors is not None else 0
+        elif isinstance(module, Addition):
+            in_adapters |= {id(parameter) for parameter in module.parameters()}
     adapter = head = total = 0
     for parameter in model.parameters():
         total += parameter.numel()

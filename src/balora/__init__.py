@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from balora.adapters import AdapterConfig
+    from balora.adapters import AdapterConfig, Calibration, load_bottlenecks
     from balora.recipe import Recipe, load_recipe
     from balora.run import RunResult, train
     from balora.training import BALoraConfig, BALoraTrainer, prepare_model
@@ -21,8 +21,10 @@ _ROOMS = {
     "AdapterConfig": "adapters",
     "BALoraConfig": "training",
     "BALoraTrainer": "training",
+    "Calibration": "adapters",
     "Recipe": "recipe",
     "RunResult": "run",
+    "load_bottlenecks": "adapters",
     "load_recipe": "recipe",
     "prepare_model": "training",
     "train": "run",
@@ -32,8 +34,10 @@ __all__ = [
     "AdapterConfig",
     "BALoraConfig",
     "BALoraTrainer",
+    "Calibration",
     "Recipe",
     "RunResult",
+    "load_bottlenecks",
     "load_recipe",
     "prepare_model",
     "train",

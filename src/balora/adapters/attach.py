@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
-from peft import LoraConfig, TaskType
-from peft.tuners.lora.layer import LoraLayer, ParamWrapper
-from torch import Tensor, nn
+from peft import TaskType
+from peft.tuners.lora.layer import LoraLayer
+from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from balora.adapters.anchor import ADAPTER_NAME, anchor_layer
-from balora.adapters.checkpoint_weights import CheckpointWeights
-from balora.adapters.experts import anchor_experts, expert_weights
-from balora.adapters.factor_cache import factor_source
-from balora.adapters.factors import layer_seed
+from balora.adapters.adalora import adalora_config
+from balora.adapters.additions import attach_additions, check_additions, has_additions
+from balora.adapters.anchor import ADAPTER_NAME
+from balora.adapters.begin import (
+    adapted_layers,
+    measure_magnitudes,
+    start_at_planned_factors,
+    start_at_principal_factors,
+)
+from balora.adapters.calibration import Calibration
+from balora.adapters.identity import remember_config
 from balora.adapters.limits import refuse_impossible
-from balora.adapters.model import ADAPTED_MODELS, AdaptedModel, refuse_weighted_adapter
+from balora.adapters.model import ADAPTED_MODELS, AdaptedModel
+from balora.adapters.peft_config import describe_base, lora_config, set_ranks
 from balora.adapters.precision import train_in_float32
-from balora.adapters.quantized import quantized_layers, steady_quantized_layers, unpacked_weight
-from balora.adapters.quantized_start import check_quantized_start, start_at_residuals
-from balora.adapters.registry import Method, find_method
+from balora.adapters.quantized import quantized_layers, steady_quantized_layers
+from balora.adapters.quantized_start import check_quantized_start
+from balora.adapters.registry import find_method
 from balora.adapters.settings import AdapterConfig
+from balora.adapters.starts import STARTS
+from balora.adapters.starts.plan import Setting
 from balora.adapters.targets import (
-    PeftTargets,
     check_saved_modules,
     fresh_modules,
     head_modules,
@@ -45,6 +53,7 @@ def attach_adapter(
     task: Task | None = None,
     *,
     fresh_parameters: Sequence[str] | None = None,
+    calibration: Calibration | None = None,
 ) -> PreTrainedModel | AdaptedModel:
     """Adapt a pretrained model; its own weights stay bitwise as they are.
 
@@ -55,38 +64,77 @@ def attach_adapter(
         fresh_parameters: names that the checkpoint did not hold (transformers' `missing_keys`). Their modules start
             at random, so they are trained and saved in full. Where they are not known, a body's pooler whose bias is
             exactly 0 counts as fresh for classification and regression.
+        calibration: the sample that corda, corda++, lora_ga and eva start from.
 
     Returns:
-        For low-rank methods a `peft.PeftModel`: only the adapter, the task head and what is fresh train. For `full`
-        the model itself with every weight trainable.
+        For low-rank methods a `peft.PeftModel`: only the adapter, the task head and what is fresh train. For bitfit,
+        houlsby and pfeiffer the model itself with small modules on its layers' outputs, and for `full` with every
+        weight trainable.
 
     Raises:
         ModelError: unknown method, names that match nothing, a rank above a layer's smaller side, a model that has
-            an adapter already, float16 weights under `full`.
+            an adapter already, float16 weights under `full`, a start that cannot be computed from its sample.
     """
     method = find_method(config.method)
     check_quantized_start(config)
-    if any(isinstance(module, LoraLayer) for module in model.modules()):
+    if has_additions(model) or any(isinstance(module, LoraLayer) for module in model.modules()):
         fix = "start from the pretrained model, without get_peft_model"
         raise ModelError.at("adapter", "the model has a LoRA adapter already", fix)
-    if not method.low_rank:
-        return train_everything(model)
+    if not method.keeps_base:
+        return remember_config(train_everything(model), config)
     task_type = peft_task_type(model, task)
     saved = saved_modules(model, config, task_type, fresh_parameters)
+    if not method.low_rank:
+        return remember_config(attach_additions(model, config, saved), config)
     chosen = check_targets(model, config, saved)
-    peft_config = lora_config(config, method, peft_targets(model, chosen), saved, task_type)
+    adapted = attach_low_rank(model, config, task_type, chosen=chosen, saved=saved, calibration=calibration)
+    return remember_config(adapted, config)
+
+
+def attach_low_rank(
+    model: PreTrainedModel,
+    config: AdapterConfig,
+    task_type: TaskType,
+    *,
+    chosen: list[str],
+    saved: list[str],
+    calibration: Calibration | None,
+) -> AdaptedModel:
+    """A LoRA-shaped adapter on the chosen layers, at the method's start."""
+    method = find_method(config.method)
+    start = None
+    if method.start in STARTS:
+        start = STARTS[method.start](Setting(model, tuple(chosen), config, calibration))
+        chosen = [name for name in chosen if start.ranks.get(name) != 0]
+    targets = peft_targets(model, chosen)
+    if method.name == "adalora":
+        peft_config = adalora_config(config, targets.modules, saved, task_type)
+    else:
+        peft_config = lora_config(config, method, targets, saved, task_type)
+    if start is not None:
+        set_ranks(peft_config, start)
     steady_quantized_layers(model)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         # PEFT asks transformers for a property under its old name.
         warnings.filterwarnings("ignore", message=".is_gradient_checkpointing. is deprecated", category=FutureWarning)
         torch.manual_seed(config.seed)
-        adapted = ADAPTED_MODELS[task_type](model, _describe_base(peft_config, model, chosen), ADAPTER_NAME)
+        adapted = ADAPTED_MODELS[task_type](model, describe_base(peft_config, model, chosen), ADAPTER_NAME)
         train_in_float32(model)
     if method.principal_start:
         start_at_principal_factors(adapted, config)
+    elif start is not None:
+        start_at_planned_factors(adapted, start, anchored=method.anchored)
     if method.use_dora:
         measure_magnitudes(adapted)
+    if method.optimizer == "lora_fa":
+        freeze_down_factors(adapted)
     return adapted
+
+
+def freeze_down_factors(adapted: AdaptedModel) -> None:
+    """LoRA-FA trains B alone; A stays where it started."""
+    for _, layer in adapted_layers(adapted):
+        layer.lora_A[ADAPTER_NAME].requires_grad_(False)
 
 
 def train_everything(model: PreTrainedModel) -> PreTrainedModel:
@@ -118,96 +166,6 @@ def saved_modules(
     return saved + outside(saved, untrained_pooler(model) if classifies else [])
 
 
-def lora_config(
-    config: AdapterConfig, method: Method, targets: PeftTargets, saved: list[str], task_type: TaskType
-) -> LoraConfig:
-    """PEFT's configuration of the trained adapter; the start is plain LoRA's, an anchored method replaces it after."""
-    alpha = config.scaling_alpha
-    return LoraConfig(
-        r=config.r,
-        lora_alpha=int(alpha) if float(alpha).is_integer() else alpha,
-        lora_dropout=config.dropout,
-        target_modules=targets.modules,
-        target_parameters=targets.parameters or None,
-        modules_to_save=list(saved) or None,
-        use_rslora=method.use_rslora,
-        use_dora=method.use_dora,
-        task_type=task_type,
-        bias="none",
-    )
-
-
-def _describe_base(peft_config: LoraConfig, model: PreTrainedModel, chosen: list[str]) -> LoraConfig:
-    """Add what PEFT would otherwise guess with a warning, or leave out: the base's name and its weight layout."""
-    peft_config.base_model_name_or_path = model.name_or_path or None
-    known = linear_layers(model)
-    layers = [known[name] for name in chosen]
-    # PEFT looks at it for Conv1D and nn.Linear only; a quantized Conv1D is no longer transposed.
-    peft_config.fan_in_fan_out = any(isinstance(layer, Conv1D) for layer in layers) and not any(
-        type(layer) is nn.Linear for layer in layers
-    )
-    return peft_config
-
-
-def start_at_principal_factors(adapted: AdaptedModel, config: AdapterConfig) -> None:
-    """PiSSA's start with an anchor on every adapted layer, or with a quantized residual as the base of each."""
-    find_factors = factor_source(cached=config.svd_cache)
-    if config.quantized_start == "residual":
-        weights = CheckpointWeights.of(adapted.get_base_model())
-        start_at_residuals(adapted, adapted_layers(adapted), weights, config, find_factors)
-        return
-    for name, layer in adapted_layers(adapted):
-        stacked = isinstance(layer, ParamWrapper)
-        factors = [
-            find_factors(
-                weight,
-                config.r,
-                scaling=layer.scaling[ADAPTER_NAME],
-                svd=config.svd,
-                iterations=config.svd_iterations,
-                seed=layer_seed(config.seed, f"{name}.{index}" if stacked else name),
-            )
-            for index, weight in enumerate(frozen_weights(layer))
-        ]
-        if stacked:
-            anchor_experts(layer, factors)
-        else:
-            anchor_layer(layer, factors[0])
-    # Anchors never change: copying them between processes at every forward would be waste.
-    anchors = [name for name, _ in adapted.named_buffers() if f".anchor.{ADAPTER_NAME}." in name]
-    adapted.__dict__["_ddp_params_and_buffers_to_ignore"] = anchors
-    adapted.base_model.__dict__["add_weighted_adapter"] = refuse_weighted_adapter
-
-
-def measure_magnitudes(adapted: AdaptedModel) -> None:
-    """Start DoRA's magnitudes at the float32 row norms of the frozen weights.
-
-    PEFT takes them from norms rounded to the weights' own 16 bits, which moves the start away from the base.
-    """
-    for _, layer in adapted_layers(adapted):
-        norms = torch.linalg.norm(frozen_weight(layer).detach().float(), dim=1)
-        with torch.no_grad():
-            layer.lora_magnitude_vector[ADAPTER_NAME].weight = nn.Parameter(norms)
-
-
-def frozen_weights(layer: LoraLayer) -> list[Tensor]:
-    """Every base matrix of a layer as (out_features, in_features): one, or that of each expert."""
-    return expert_weights(layer) if isinstance(layer, ParamWrapper) else [frozen_weight(layer)]
-
-
-def frozen_weight(layer: LoraLayer) -> Tensor:
-    """The base weight as (out_features, in_features), unpacked where it is quantized."""
-    weight = unpacked_weight(layer.get_base_layer())
-    return weight.T if layer.fan_in_fan_out else weight
-
-
-def adapted_layers(model: torch.nn.Module) -> Iterator[tuple[str, LoraLayer]]:
-    """Every layer that carries the trained adapter, with its full name."""
-    for name, module in model.named_modules():
-        if isinstance(module, LoraLayer) and ADAPTER_NAME in module.lora_A:
-            yield name, module
-
-
 def peft_task_type(model: PreTrainedModel, task: Task | None) -> TaskType:
     """PEFT's word for what the model does."""
     if task in ("classification", "regression") or type(model).__name__.endswith("ForSequenceClassification"):
@@ -227,7 +185,10 @@ def check_targets(model: PreTrainedModel, config: AdapterConfig, saved: Sequence
         ModelError: unknown method, names that match nothing, a rank above a layer's smaller side, a layer that the
             method cannot adapt.
     """
-    if not find_method(config.method).low_rank:
+    method = find_method(config.method)
+    if not method.low_rank:
+        if method.kind == "additions":
+            check_additions(model, config)
         return []
     unknown = check_saved_modules(model, config.modules_to_save or [])
     if unknown:
@@ -240,10 +201,11 @@ def check_targets(model: PreTrainedModel, config: AdapterConfig, saved: Sequence
     refuse_impossible(config.method, model, chosen, dropout=config.dropout)
     layers = linear_layers(model)
     sides = {name: min(layer_shape(layers[name])) for name in chosen}
-    narrow = [name for name in chosen if sides[name] < config.r]
+    rank = config.initial_rank if config.method == "adalora" else config.r
+    narrow = [name for name in chosen if sides[name] < rank]
     if narrow:
         smallest = min(narrow, key=sides.__getitem__)
-        what = f"rank {config.r} exceeds the smaller side of {len(narrow)} of {len(chosen)} layers, first {smallest}"
+        what = f"rank {rank} exceeds the smaller side of {len(narrow)} of {len(chosen)} layers, first {smallest}"
         fix = f"set r to at most {sides[smallest]} or leave these layers out"
         raise ModelError.at("adapter.r", what, fix)
     return chosen

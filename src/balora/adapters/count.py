@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from peft.tuners.adalora import AdaLoraLayer
 from peft.tuners.lora.layer import LoraLayer
 from torch import Tensor, nn
 
+from balora.adapters.additions.addition import Addition
 from balora.adapters.quantized_start import START
 
 
@@ -41,10 +43,13 @@ def count_parameters(model: nn.Module) -> ParameterCounts:
     anchor = 0
     for module in model.modules():
         if isinstance(module, LoraLayer):
-            for part in (module.lora_A, module.lora_B, module.lora_magnitude_vector):
+            values = [module.lora_E] if isinstance(module, AdaLoraLayer) else []
+            for part in (module.lora_A, module.lora_B, module.lora_magnitude_vector, *values):
                 in_adapters |= {id(parameter) for parameter in part.parameters()}
             starts = [part for name in ("anchor", START) if (part := module._modules.get(name)) is not None]
             anchor += sum(buffer.numel() for part in starts for buffer in part.buffers())
+        elif isinstance(module, Addition):
+            in_adapters |= {id(parameter) for parameter in module.parameters()}
     adapter = head = total = 0
     for parameter in model.parameters():
         total += numbers_in(parameter)

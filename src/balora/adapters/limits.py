@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from transformers import PreTrainedModel
 
+from balora.adapters.registry import METHODS
 from balora.adapters.targets import expert_stacks, goes_by_weight
 from balora.errors import ModelError
 
@@ -38,8 +39,12 @@ class Limit:
     """Why, as the end of a sentence."""
 
 
+_NO_INPUTS = "its start looks at the inputs of each layer, and stacked experts are no layers"
+
 LIMITS: tuple[Limit, ...] = (
     Limit("dora", STACKED_EXPERTS, "PEFT keeps no magnitudes for a parameter that holds several matrices"),
+    Limit("adalora", STACKED_EXPERTS, "PEFT moves the ranks of layers only"),
+    *(Limit(name, STACKED_EXPERTS, _NO_INPUTS) for name, method in METHODS.items() if method.calibrated),
 )
 """Every impossible pair; all others work."""
 

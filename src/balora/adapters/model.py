@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from peft import (
+    AdaLoraConfig,
     LoraConfig,
     PeftModelForCausalLM,
     PeftModelForSeq2SeqLM,
@@ -16,6 +17,7 @@ from peft import (
 )
 from torch import Tensor
 
+from balora.adapters.adalora import as_plain_factors, plain_config_of
 from balora.adapters.anchor import ADAPTER_NAME, as_plain_lora
 from balora.errors import ModelError
 
@@ -37,7 +39,7 @@ class PlainLoraSaving:
         """
         anchored = any(f".anchor.{adapter_name}." in name for name, _ in self.named_buffers())  # type: ignore[attr-defined]
         if anchored:
-            what = f"'{adapter_name}' is anchored at PiSSA's start, and a saved adapter is plain LoRA of twice its rank"
+            what = f"'{adapter_name}' is anchored at its start, and a saved adapter is plain LoRA of twice its rank"
             fix = "load it under another name, into the pretrained model with peft, or a checkpoint with trainer.train"
             raise ModelError.at("load_adapter", what, fix)
         return super().load_adapter(os.fspath(model_id), adapter_name, *args, **options)  # type: ignore[misc]
@@ -54,10 +56,15 @@ class PlainLoraSaving:
         """
         full_state = self.state_dict() if state_dict is None else state_dict  # type: ignore[attr-defined]
         trained_config = self.peft_config[ADAPTER_NAME]
-        self.peft_config[ADAPTER_NAME] = plain_config(trained_config, anchored=has_anchor(full_state))
+        if isinstance(trained_config, AdaLoraConfig):
+            plain_state, rank = as_plain_factors(full_state, trained_config)
+            self.peft_config[ADAPTER_NAME] = plain_config(plain_config_of(trained_config, rank), anchored=False)
+        else:
+            plain_state = as_plain_lora(full_state)
+            self.peft_config[ADAPTER_NAME] = plain_config(trained_config, anchored=has_anchor(full_state))
         try:
             super().save_pretrained(  # type: ignore[misc]
-                os.fspath(save_directory), state_dict=as_plain_lora(full_state), **options
+                os.fspath(save_directory), state_dict=plain_state, **options
             )
         finally:
             self.peft_config[ADAPTER_NAME] = trained_config
@@ -111,4 +118,6 @@ def plain_config(trained: LoraConfig, *, anchored: bool) -> LoraConfig:
         plain.modules_to_save = list(dict.fromkeys(trained.modules_to_save))
     if anchored:
         plain.r, plain.lora_alpha = 2 * trained.r, 2 * trained.lora_alpha
+        plain.rank_pattern = {name: 2 * rank for name, rank in trained.rank_pattern.items()}
+        plain.alpha_pattern = {name: 2 * alpha for name, alpha in trained.alpha_pattern.items()}
     return plain

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
-from balora.settings import Settings
+from balora.adapters.method_settings import MethodSettings
+from balora.adapters.registry import METHODS, method_name
 
 
-class AdapterConfig(Settings):
+class AdapterConfig(MethodSettings):
     """How the pretrained model is adapted; names are PEFT's wherever PEFT has one.
 
     >>> AdapterConfig(method="pissa", r=16).scaling_alpha
@@ -28,7 +30,8 @@ class AdapterConfig(Settings):
     }
 
     method: str = "pissa"
-    """One of the methods in the registry: lora, rslora, dora, pissa, full."""
+    """One of lora, rslora, dora, adalora, pissa, milora, olora, corda, corda++, lora_ga, eva, loraplus, lora_fa,
+    bitfit, houlsby, pfeiffer, full; docs/methods.md has what each trains and needs."""
     r: int = Field(default=8, ge=1)
     """Rank of the update."""
     alpha: float | None = Field(default=None, gt=0)
@@ -59,6 +62,40 @@ class AdapterConfig(Settings):
     svd_cache: bool = False
     """PiSSA: keep the factors on disk by the content of each weight, so that repeated runs and sweeps skip the SVD.
     In BALORA_CACHE, else ~/.cache/balora, folder `factors`."""
+
+    @field_validator("method", mode="after")
+    @classmethod
+    def _spell_as_registered(cls, value: str) -> str:
+        return method_name(value)
+
+    @model_validator(mode="after")
+    def _check_method_settings(self) -> Self:
+        if self.method not in METHODS:
+            return self
+        if METHODS[self.method].start in ("corda", "corda++") and self.corda_mode == "kpm":
+            if self.calibration.text is None:
+                raise ValueError(
+                    "corda_mode is 'kpm', which keeps what a general text is about, but calibration.text names none; "
+                    "set adapter.calibration.text to a text file, or corda_mode: ipm"
+                )
+        elif self.calibration.text is not None and METHODS[self.method].start in ("lora_ga", "eva"):
+            raise ValueError(f"calibration.text is set, but {self.method} starts from the task's own rows; remove it")
+        if self.method == "adalora" and self.initial_rank <= self.r:
+            raise ValueError(
+                f"adalora_initial_rank is {self.initial_rank}, but ranks fall to r = {self.r} on the mean; "
+                "set it above r, or leave it out"
+            )
+        if self.method == "adalora" and self.adalora_warmup + self.adalora_final >= 1:
+            raise ValueError(
+                f"adalora_warmup is {self.adalora_warmup:g} and adalora_final {self.adalora_final:g}, which leaves no "
+                "step to move ranks; their sum must stay below 1"
+            )
+        return self
+
+    @property
+    def initial_rank(self) -> int:
+        """AdaLoRA's rank of every layer at the start."""
+        return math.ceil(1.5 * self.r) if self.adalora_initial_rank is None else self.adalora_initial_rank
 
     @property
     def scaling_alpha(self) -> float:

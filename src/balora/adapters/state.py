@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from balora.adapters.adalora import STATE_PREFIX, allocator_state, restore_allocator
 from balora.adapters.anchor import ADAPTER_NAME
 from balora.adapters.precision import wrapped_modules
 from balora.adapters.quantized_start import START
@@ -19,8 +20,12 @@ _STARTS = (f".anchor.{ADAPTER_NAME}.", f".{START}.{ADAPTER_NAME}.")
 
 
 def trainable_state(model: nn.Module) -> dict[str, Tensor]:
-    """Every trainable parameter, every anchor and every starting factor by its full name, detached, on its device."""
-    state = {name: parameter.detach() for name, parameter in model.named_parameters() if parameter.requires_grad}
+    """What trains or belongs to an adapter, every anchor and starting factor, by full name, detached, on its device."""
+    state = {
+        name: parameter.detach()
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad or f".lora_A.{ADAPTER_NAME}" in name
+    }
     return state | {name: buffer for name, buffer in model.named_buffers() if any(part in name for part in _STARTS)}
 
 
@@ -36,7 +41,7 @@ def frozen_heads(model: nn.Module) -> dict[str, Tensor]:
 def save_trainable_state(model: nn.Module, folder: Path) -> Path:
     """Write `trainable.safetensors` into the folder; gives its path."""
     path = folder / STATE_FILE
-    state = trainable_state(model) | frozen_heads(model)
+    state = trainable_state(model) | frozen_heads(model) | allocator_state(model)
     tensors = {name: tensor.cpu().contiguous().clone() for name, tensor in state.items()}
     save_file(tensors, path, metadata={"format": "pt"})
     return path
@@ -51,7 +56,8 @@ def load_trainable_state(model: nn.Module, folder: Path) -> None:
         ModelError: when the file is missing or damaged, or its names or shapes are not the model's.
     """
     path = folder / STATE_FILE
-    saved = read_state(path)
+    read = read_state(path)
+    saved = {name: value for name, value in read.items() if not name.startswith(STATE_PREFIX)}
     trained, heads = trainable_state(model), frozen_heads(model)
     differing = (saved.keys() ^ trained.keys()) - heads.keys()
     if differing:
@@ -59,6 +65,7 @@ def load_trainable_state(model: nn.Module, folder: Path) -> None:
         raise ModelError.at(path, what, "resume with the recipe that wrote it")
     check_same_residual(trained, saved, path)
     copy_into(trained | heads, saved, path)
+    restore_allocator(model, {name: value for name, value in read.items() if name.startswith(STATE_PREFIX)})
 
 
 def check_same_residual(present: dict[str, Tensor], saved: dict[str, Tensor], path: Path) -> None:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import AuxiliaryTrainingWrapper
 from torch import nn
+
+from balora.adapters.additions.addition import Addition
+
+SWITCHED = (BaseTunerLayer, AuxiliaryTrainingWrapper, Addition)
+"""What can be turned off."""
 
 
 @contextmanager
@@ -20,7 +26,7 @@ def adapters_off(model: nn.Module) -> Iterator[None]:
     Raises:
         ValueError: when the model has no adapter to turn off.
     """
-    found = [module for module in modules_of(model) if isinstance(module, BaseTunerLayer | AuxiliaryTrainingWrapper)]
+    found: list[Any] = [module for module in modules_of(model) if isinstance(module, SWITCHED)]
     if not found:
         raise ValueError("the model has no adapter to turn off")
     # PEFT's enable_adapters sets the same flag, and walks all parameters to freeze and unfreeze them.
@@ -48,3 +54,8 @@ def modules_of(model: nn.Module) -> list[nn.Module]:
             found[id(module)] = module
             waiting.extend(module._modules.values())
     return list(found.values())
+
+
+def has_adapter(model: nn.Module) -> bool:
+    """Whether there is an adapter that can be turned off."""
+    return any(isinstance(module, BaseTunerLayer | Addition) for module in modules_of(model))

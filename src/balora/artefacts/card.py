@@ -16,6 +16,8 @@ LOADERS: dict[Task, str] = {
     "regression": "AutoModelForSequenceClassification",
     "generation": "AutoModelForCausalLM",
 }
+LIBRARIES: dict[str, str] = {"full": "transformers", "houlsby": "balora", "pfeiffer": "balora"}
+"""Method -> what loads its files; the others are PEFT's."""
 
 
 def model_card(
@@ -46,9 +48,9 @@ def model_card(
     shown = Path(base_name).name if base_name.startswith((".", "/", "~")) else base_name
     loader = "AutoModelForSeq2SeqLM" if encoder_decoder and task == "generation" else LOADERS[task]
     labels = f", num_labels={len(label_names) if label_names else 1}" if task != "generation" else ""
-    adapter = method != "full"
-    header = ["---", f"base_model: {_quoted(shown)}", "library_name: " + ("peft" if adapter else "transformers")]
-    header += ["tags:", "- balora", "- ba-lora", f"- {method}", *(["- lora"] if adapter else []), "---"]
+    library = LIBRARIES.get(method, "peft")
+    header = ["---", f"base_model: {_quoted(shown)}", f"library_name: {library}"]
+    header += ["tags:", "- balora", "- ba-lora", f"- {method}", *(["- lora"] if library == "peft" else []), "---"]
     tables = [*_table("validation", "eval_", results), *_table("test", "test_", results)]
     names = [f"Classes by id: {', '.join(_escaped(name) for name in label_names)}.", ""] if label_names else []
     return "\n".join(
@@ -63,7 +65,7 @@ def model_card(
             "## Load it",
             "",
             "```python",
-            *_loading_code(base_path or base_name, loader, labels, adapter=adapter),
+            *_loading_code(base_path or base_name, loader, labels, library=library),
             "```",
             "",
             *(tables or ["## Scores", "", "No score was computed.", ""]),
@@ -86,16 +88,24 @@ def write_model_card(folder: Path, card: str) -> None:
 
 
 def regularizers_in_words(values: Mapping[str, Any]) -> str:
-    """The three weights with the paper's names."""
+    """The three weights with the paper's names, and the weight penalty where there is one."""
     weights = [values["consistency_weight"], values["diversity_weight"], values["spectral_weight"]]
-    if not any(weights):
-        return "none"
+    penalty = values.get("weight_penalty", 0.0)
     names = ("consistency", "diversity", "spectral")
-    return ", ".join(f"{name} {weight:g}" for name, weight in zip(names, weights, strict=True))
+    words = [f"{name} {weight:g}" for name, weight in zip(names, weights, strict=True)] if any(weights) else []
+    return ", ".join([*words, *([f"weight penalty {penalty:g}"] if penalty else [])]) or "none"
 
 
-def _loading_code(base: str, loader: str, labels: str, *, adapter: bool) -> list[str]:
-    if not adapter:
+def _loading_code(base: str, loader: str, labels: str, *, library: str) -> list[str]:
+    if library == "balora":
+        return [
+            f"from transformers import {loader}",
+            "from balora import load_bottlenecks",
+            "",
+            f"base = {loader}.from_pretrained({_quoted(base)}{labels})",
+            'model = load_bottlenecks(base, "path/to/this/folder")',
+        ]
+    if library == "transformers":
         return [f"from transformers import {loader}", f'model = {loader}.from_pretrained("path/to/this/folder")']
     return [
         f"from transformers import {loader}",

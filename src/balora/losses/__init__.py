@@ -22,6 +22,7 @@ from balora.losses.spectral import (
     spectral_share_and_variance,
     spectral_share_is_constant,
 )
+from balora.losses.weight_penalty import update_norm_squared
 
 __all__ = [
     "TERMS",
@@ -50,4 +51,5 @@ __all__ = [
     "spectral_share",
     "spectral_share_and_variance",
     "spectral_share_is_constant",
+    "update_norm_squared",
 ]

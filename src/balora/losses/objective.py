@@ -311,4 +311,12 @@ def _assemble(
     for term in TERMS:
         if weights.get(term, 0.0):
             total = total + applied[term] * values[term]
-    return LossReport(total=total, task=task, valid_tokens=valid_tokens, weights=applied, **values)
+    return LossReport(
+        total=total,
+        task=task,
+        consistency=values["consistency"],
+        diversity=values["diversity"],
+        spectral=values["spectral"],
+        valid_tokens=valid_tokens,
+        weights=applied,
+    )

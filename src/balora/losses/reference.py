@@ -128,3 +128,18 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean of −log p(label) over rows whose label is not −100, one row at a time."""
     rows = zip(_rows(logits, None), labels.flatten().tolist(), strict=True)
     return _mean([-_softmax(row)[label].log() for row, label in rows if label != -100], logits)
+
+
+def update_norm_squared(
+    up: Tensor,
+    down: Tensor,
+    up_start: Tensor | None = None,
+    down_start: Tensor | None = None,
+    *,
+    scaling: float = 1.0,
+) -> Tensor:
+    """The squared Frobenius norm of the change of a weight, with the matrix formed and summed entry by entry."""
+    change = up.double() @ down.double()
+    if up_start is not None and down_start is not None:
+        change = change - up_start.double() @ down_start.double()
+    return sum(((scaling * entry) ** 2 for entry in change.flatten()), start=change.sum() * 0)

@@ -82,6 +82,9 @@ class ObjectiveSettings(Settings):
     """Weight of the diversity term, the paper's λ2: do not collapse onto few outputs."""
     spectral_weight: float = Field(default=0.0, ge=0)
     """Weight of the spectral term, the paper's λ3: keep the batch's logits near low rank."""
+    weight_penalty: float = Field(default=0.0, ge=0)
+    """Weight of a penalty on the adapter's weights themselves, Σ‖s·(BA − B₀A₀)‖_F², the distance from the pretrained
+    weights: a foil to the three terms on the outputs. Not in the paper's method."""
     temperature: float = Field(default=2.0, gt=0)
     """Softening T of both distributions in the consistency term."""
     top_k: int = Field(default=20, ge=1)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from balora.adapters.registry import METHODS
+from balora.adapters.registry import METHODS, method_name
 
 
 def _start(value: Any) -> str:
@@ -20,12 +20,14 @@ def _start(value: Any) -> str:
         return "write adapter.method: pissa"
     if word in {"true", "gaussian", "default"}:
         return "write adapter.method: lora"
+    if method_name(word) in METHODS:
+        return f"write adapter.method: {method_name(word)}"
     return f"{value!r} is not available; adapter.method is one of {', '.join(METHODS)}"
 
 
 def _method(value: Any) -> str:
     word = str(value).lower()
-    return f"write adapter.method: {word}" if word in METHODS else "write adapter.method"
+    return f"write adapter.method: {method_name(word)}" if method_name(word) in METHODS else "write adapter.method"
 
 
 def _attention(value: Any) -> str:
@@ -50,7 +52,11 @@ FOREIGN: Mapping[str, str | Callable[[Any], str]] = MappingProxyType(
         "use_rslora": "write adapter.method: rslora",
         "pissa_init": "write adapter.method: pissa",
         "pissa_iter": "write adapter.svd: randomized and adapter.svd_iterations",
-        "bias": "biases stay frozen; leave it out",
+        "bias": "write adapter.method: bitfit to train biases; beside another adapter they stay frozen",
+        "loraplus_lr_ratio": "write adapter.method: loraplus and adapter.loraplus_ratio",
+        "target_r": "write adapter.method: adalora and adapter.r",
+        "init_r": "write adapter.method: adalora and adapter.adalora_initial_rank",
+        "corda_method": "write adapter.method: corda and adapter.corda_mode: ipm or kpm",
         "task_type": "write task: classification, regression or generation at the top of the recipe",
         "num_labels": "write data.labels, or leave it out: it follows from the data",
         "problem_type": "write task: classification or regression at the top of the recipe",

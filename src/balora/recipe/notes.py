@@ -21,7 +21,12 @@ def recipe_notes(recipe: Recipe) -> list[str]:
 
 def _adapter_notes(recipe: Recipe, resolved: ResolvedTraining) -> Iterator[str]:
     adapter = recipe.adapter
-    if not METHODS[adapter.method].principal_start:
+    method = METHODS[adapter.method]
+    if not method.low_rank and "target_modules" in adapter.model_fields_set and adapter.target_modules != "all-linear":
+        yield f"adapter.target_modules: not used, because {method.name} has places of its own"
+    if method.optimizer == "lora_fa" and "optim" in resolved.values:
+        yield "training.optim: not used, because lora_fa brings its own optimizer"
+    if not method.principal_start:
         return
     rate = resolved.values.get("learning_rate", 0.0)
     if rate >= HIGH_LEARNING_RATE and adapter.r >= LARGE_RANK:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from balora.adapters import find_method
+from balora.adapters import BOTTLENECK_WEIGHTS, find_method
 from balora.adapters.state import STATE_FILE
 from balora.artefacts import check_free, holds_nothing_but_a_start, newest_complete, read_record, step_of
 from balora.artefacts.layout import ADAPTER_WEIGHTS, ALL_RESULTS, MODEL_WEIGHTS, RECIPE_RESOLVED, RUN_RECORD
@@ -70,7 +70,7 @@ def begin(folder: Path, recipe: Recipe, *, resume: bool) -> Beginning:
 
 def finished_results(folder: Path, recipe: Recipe) -> dict[str, float] | None:
     """The scores of a run that is finished; None where there is still something to do."""
-    weights = ADAPTER_WEIGHTS if find_method(recipe.adapter.method).low_rank else MODEL_WEIGHTS
+    weights = final_weights(recipe)
     whole = (folder / weights).exists() or (folder / f"{weights}.index.json").exists()
     if read_record(folder).get("status") != "finished" or not whole:
         return None
@@ -81,9 +81,17 @@ def finished_results(folder: Path, recipe: Recipe) -> dict[str, float] | None:
     return results
 
 
+def final_weights(recipe: Recipe) -> str:
+    """The file of a finished run that holds what was trained."""
+    method = find_method(recipe.adapter.method)
+    if method.name in ("houlsby", "pfeiffer"):
+        return BOTTLENECK_WEIGHTS
+    return ADAPTER_WEIGHTS if method.keeps_base else MODEL_WEIGHTS
+
+
 def checkpoint_weights(recipe: Recipe) -> str:
     """The file of a checkpoint that holds what was trained."""
-    return STATE_FILE if find_method(recipe.adapter.method).low_rank else MODEL_WEIGHTS
+    return STATE_FILE if find_method(recipe.adapter.method).keeps_base else MODEL_WEIGHTS
 
 
 def check_same_recipe(folder: Path, recipe: Recipe) -> None:
@@ -103,10 +111,14 @@ def check_same_recipe(folder: Path, recipe: Recipe) -> None:
 
 
 def described_data(inputs: Inputs) -> dict[str, Any]:
-    """The data of a run as its record tells them: per split the source, the class names, the training fingerprint."""
+    """The data of a run as its record tells them.
+
+    Per split the source; the class names, the training fingerprint, and the calibration sample where there is one.
+    """
     sources = {split: asdict(source) for split, source in inputs.text.sources.items()}
     names = None if inputs.text.label_names is None else list(inputs.text.label_names)
-    return {**sources, "label_names": names, "fingerprint": inputs.data.fingerprint}
+    sample = {} if inputs.calibration is None else {"calibration": inputs.calibration.identity()}
+    return {**sources, "label_names": names, "fingerprint": inputs.data.fingerprint, **sample}
 
 
 def check_same_data(earlier: Mapping[str, Any], inputs: Inputs) -> None:
@@ -125,6 +137,8 @@ def check_same_data(earlier: Mapping[str, Any], inputs: Inputs) -> None:
         changed.append("the training examples")
     if before.get("label_names", now["label_names"]) != now["label_names"]:
         changed.append("the class names")
+    if before.get("calibration") != now.get("calibration"):
+        changed.append("the calibration sample")
     for split in ("validation", "test"):
         one, other = (part.get(split) or {} for part in (before, now))
         if any(one.get(key) != other.get(key) for key in ("sha256", "rows", "revision")):

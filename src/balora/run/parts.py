@@ -10,11 +10,12 @@ from pathlib import Path
 import transformers
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback, TrainingArguments
 
-from balora.adapters import AdaptedModel, QuantizationErrors
+from balora.adapters import AdaptedModel, Calibration, QuantizationErrors
 from balora.data import EncodedData, TextData, encode, load_text_data, make_collator
 from balora.evaluation import METRICS, likeliest_tokens, metrics_function
 from balora.models import load_config, load_model, load_tokenizer, max_positions
 from balora.recipe import Recipe
+from balora.run.calibration import draw_calibration
 from balora.run.quantization import measure_start
 from balora.training import BALoraTrainer, BaloraWarning, notes_on_objective, prepare_model
 from balora.training.arguments import build_training_arguments, resolve_training_arguments
@@ -29,6 +30,8 @@ class Inputs:
     tokenizer: PreTrainedTokenizerBase
     text: TextData
     data: EncodedData
+    calibration: Calibration | None = None
+    """The sample that a data-driven method starts from."""
 
     @property
     def notes(self) -> list[str]:
@@ -91,7 +94,8 @@ def read_inputs(recipe: Recipe) -> Inputs:
         encoder_decoder=recipe.task == "generation" and bool(config.is_encoder_decoder),
         max_positions=max_positions(config),
     )
-    return Inputs(config=config, tokenizer=tokenizer, text=text, data=data)
+    calibration = draw_calibration(recipe, data, tokenizer, max_positions=max_positions(config))
+    return Inputs(config=config, tokenizer=tokenizer, text=text, data=data, calibration=calibration)
 
 
 def load_and_adapt(recipe: Recipe, inputs: Inputs) -> Prepared:
@@ -107,6 +111,7 @@ def load_and_adapt(recipe: Recipe, inputs: Inputs) -> Prepared:
         recipe.adapter,
         task=recipe.task,
         fresh_parameters=loaded.fresh_parameters,
+        calibration=inputs.calibration,
         self_check=recipe.regularizers.self_check,
         self_check_tolerance=recipe.regularizers.self_check_tolerance,
     )

@@ -51,5 +51,6 @@ class BALoraConfig(ObjectiveSettings, TeacherSettings):
 
     @property
     def active(self) -> bool:
-        """Whether any term has a weight."""
-        return max(self.consistency_weight, self.diversity_weight, self.spectral_weight) > 0
+        """Whether any term has a weight, the penalty on the adapter's weights included."""
+        weights = (self.consistency_weight, self.diversity_weight, self.spectral_weight, self.weight_penalty)
+        return max(weights) > 0

@@ -5,8 +5,6 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from peft.tuners.tuners_utils import BaseTunerLayer
-from torch import nn
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_MASKED_LM_MAPPING,
@@ -33,11 +31,6 @@ def default_collator(tokenizer: Any, config: Any, task: Task, encoder_decoder: b
     if isinstance(tokenizer, PreTrainedTokenizerBase):
         return make_collator(tokenizer, task, encoder_decoder=encoder_decoder)
     return Collator(task, "right", config.pad_token_id or 0, encoder_decoder, None)
-
-
-def has_adapter(model: nn.Module) -> bool:
-    """Whether there are PEFT layers that can be turned off."""
-    return any(isinstance(module, BaseTunerLayer) for module in model.modules())
 
 
 def task_of(base: PreTrainedModel) -> Task:

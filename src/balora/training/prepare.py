@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from balora.adapters import (
     AdaptedModel,
     AdapterConfig,
+    Calibration,
     adapter_config_from_peft,
     adapters_off,
     attach_adapter,
@@ -30,6 +31,7 @@ def prepare_model(
     *,
     task: Task | None = None,
     fresh_parameters: Sequence[str] | None = None,
+    calibration: Calibration | None = None,
     self_check: bool = True,
     self_check_tolerance: float | None = None,
 ) -> PreTrainedModel | AdaptedModel:
@@ -46,13 +48,14 @@ def prepare_model(
         fresh_parameters: names that the checkpoint did not hold; their modules are trained and saved in full. They are
             `info["missing_keys"]` of `from_pretrained(..., output_loading_info=True)`. Where they are left out, a
             body's pooler whose bias is exactly 0 counts as fresh for classification and regression.
+        calibration: the sample that corda, corda++, lora_ga and eva start from; the other methods need none.
         self_check: compare student, teacher and pretrained model.
         self_check_tolerance: largest allowed gap relative to the largest logit; by number format where left out.
 
     Returns:
-        A `peft.PeftModel` to hand to `BALoraTrainer`; for method `full` the model itself. Other trainers train and save
-        it too, without the regularizers; a checkpoint of an anchored model (PiSSA) is plain LoRA of twice the rank, so
-        only `BALoraTrainer` can resume from one.
+        A `peft.PeftModel` to hand to `BALoraTrainer`; for bitfit, houlsby, pfeiffer and full the model itself. Other
+        trainers train and save it too, without the regularizers; a checkpoint of an anchored model (pissa, milora,
+        olora, corda, corda++, lora_ga) is plain LoRA of twice the rank, so only `BALoraTrainer` can resume from one.
 
     Raises:
         ModelError: the model has no head that can be trained here, or a setting does not fit it.
@@ -67,14 +70,13 @@ def prepare_model(
     config = adapter_config or AdapterConfig()
     if isinstance(config, LoraConfig):
         config = adapter_config_from_peft(config)
-    low_rank = find_method(config.method).low_rank
-    if not (self_check and low_rank):
-        return attach_adapter(model, config, task, fresh_parameters=fresh_parameters)
+    if not (self_check and find_method(config.method).keeps_base):
+        return attach_adapter(model, config, task, fresh_parameters=fresh_parameters, calibration=calibration)
     dtype = next(model.parameters()).dtype
     steady_quantized_layers(model)
     inputs = probe_inputs(model)
     base = _logits_of_base(model, inputs)
-    adapted = attach_adapter(model, config, task, fresh_parameters=fresh_parameters)
+    adapted = attach_adapter(model, config, task, fresh_parameters=fresh_parameters, calibration=calibration)
     student = probe_logits(adapted, inputs)
     with adapters_off(adapted):
         teacher = probe_logits(adapted, inputs)

@@ -38,7 +38,7 @@ class TermLog:
         window = self._window
         window.steps += 1 / parts
         window.valid_tokens += report.valid_tokens
-        for name in ("task", *TERMS):
+        for name in ("task", *TERMS, *report.penalties):
             weight = 1.0 if name == "task" else report.weights.get(name, 0.0)
             if isinstance(weight, Tensor) or weight > 0:
                 value = report.term(name).detach()

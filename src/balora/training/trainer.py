@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from transformers.trainer_utils import EvalLoopOutput, get_last_checkpoint
 
-from balora.adapters import load_trainable_state, save_residual_base, save_trainable_state
+from balora.adapters import has_adapter, load_trainable_state, save_residual_base, save_trainable_state
 from balora.artefacts.layout import CHECKPOINT_PREFIX
 from balora.data import positions
 from balora.errors import ModelError
@@ -23,18 +23,19 @@ from balora.losses import BatchPart, GenerationObjective, scheduled_weights
 from balora.task import IGNORED_LABEL, Task
 from balora.teacher import Teacher, draw_sequences, transformers_model
 from balora.training.cached_states import CachedStates, open_states
-from balora.training.callbacks import DivergenceGuard
+from balora.training.callbacks import DivergenceGuard, RankAllocation
 from balora.training.config import BALoraConfig
 from balora.training.fused_path import FusedPath, fused_path_for
 from balora.training.model_kind import (
     default_collator,
-    has_adapter,
     is_decoder_only,
     objective_for,
     task_of,
 )
 from balora.training.notes import BaloraWarning, notes_on_objective
+from balora.training.optimizers import adapter_optimizer
 from balora.training.padding_free import PackedBatch, takes_packed_rows
+from balora.training.penalties import Penalties
 from balora.training.router_loss import router_loss
 from balora.training.rows import ROW, RowKeepingCollator, with_row_numbers
 from balora.training.start import Start, labels_of, start_teacher
@@ -97,6 +98,9 @@ class BALoraTrainer(Trainer):
         self.fused, self.explicit_because = self._fused_path(base)
         self._loss_only = False
         self.add_callback(DivergenceGuard(self.terms))
+        self.add_callback(RankAllocation(self.model))
+        sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled
+        self.penalties = Penalties(self.model, self.config, sharded=sharded)
         self._part, self._micro_batch = BatchPart(), 0
         tokenizer = self.processing_class
         left = isinstance(tokenizer, PreTrainedTokenizerBase) and tokenizer.padding_side == "left"
@@ -161,13 +165,24 @@ class BALoraTrainer(Trainer):
         )
         total, balance = report.total, None
         if model.training:
+            report = self.penalties.added_to(report, parts=part.parts)
             balance = router_loss(transformers_model(self.model), outputs)
+            total = report.total
             if balance is not None:
                 total = total + balance.weight * balance.value.to(total) / part.parts
             self.terms.add(report, parts=part.parts, router=balance)
         else:
             self.evaluated.add(report.task, report.valid_tokens)
         return (total, outputs) if return_outputs else total
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """As in `Trainer`; loraplus and lora_fa bring PEFT's optimizer."""
+        if self.optimizer is None:
+            sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled
+            adapted = self.model if model is None else model
+            self.optimizer: Any = adapter_optimizer(adapted, self.args, sharded=sharded)
+        optimizer: torch.optim.Optimizer = super().create_optimizer(model)
+        return optimizer
 
     def _next_part(self, weights: dict[str, float], sequences: int) -> BatchPart:
         """This micro-batch's part of the accumulated batch, with the sequences that the teacher is asked about."""

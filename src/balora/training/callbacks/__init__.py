@@ -3,6 +3,7 @@
 from balora.training.callbacks.divergence import DivergenceGuard
 from balora.training.callbacks.metrics_file import MetricsFile
 from balora.training.callbacks.progress import ProgressLine
+from balora.training.callbacks.rank_allocation import RankAllocation
 from balora.training.callbacks.stop import GracefulStop
 
-__all__ = ["DivergenceGuard", "GracefulStop", "MetricsFile", "ProgressLine"]
+__all__ = ["DivergenceGuard", "GracefulStop", "MetricsFile", "ProgressLine", "RankAllocation"]

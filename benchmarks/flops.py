@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from peft.tuners.lora import LoraLayer
@@ -13,6 +14,7 @@ from transformers import LlamaForCausalLM
 from balora.adapters import AdapterConfig, adapters_off, attach_adapter
 from balora.adapters.anchor import anchor_layer
 from balora.adapters.factors import Factors
+from balora.adapters.fold import fold_anchor
 from balora.losses import FusedOptions, HeadGram, fused_generation_objective
 from benchmarks.bodies import BODIES, SUPERVISED, Body
 from benchmarks.measure import Result
@@ -39,16 +41,16 @@ class Spent:
         return self.body + self.head + self.teacher_body
 
 
-def count_step(body: Body, share: float, *, anchored: bool = True) -> Spent:
+def count_step(body: Body, share: float, *, anchor: Literal["beside", "folded", "none"] = "beside") -> Spent:
     """One step on full sequences with gradient checkpointing, teacher on `share` of them.
 
-    Without the anchor it is PEFT's PiSSA, whose base is changed instead.
+    Without an anchor it is PEFT's PiSSA, whose base is changed instead.
 
     The head sees the supervised tokens only. Eigensolvers are not counted; the products around them are.
     """
     scale = body.layers / COUNTED_LAYERS
     ids = torch.zeros(body.sequences, body.length, dtype=torch.int64, device="meta")
-    model = _adapted_on_meta(body, anchored=anchored)
+    model = _adapted_on_meta(body, anchor)
     with FlopCounterMode(display=False) as student:
         states = _states(model, ids)
         states.backward(torch.empty_like(states))
@@ -96,15 +98,19 @@ def _states(model: nn.Module, ids: Tensor) -> Tensor:
     return states
 
 
-def _adapted_on_meta(body: Body, *, anchored: bool) -> nn.Module:
+def _adapted_on_meta(body: Body, anchor: str) -> nn.Module:
     config = body.config()
     config.num_hidden_layers = COUNTED_LAYERS
     with torch.device("meta"):
         adapted = attach_adapter(LlamaForCausalLM(config), AdapterConfig(method="lora", r=body.rank))
-        for module in adapted.modules():
-            if anchored and isinstance(module, LoraLayer):
+        for name, module in adapted.named_modules() if anchor != "none" else ():
+            if isinstance(module, LoraLayer):
                 out, into = module.get_base_layer().weight.shape
-                anchor_layer(module, Factors(torch.empty(body.rank, into), torch.empty(out, body.rank)))
+                factors = Factors(torch.empty(body.rank, into), torch.empty(out, body.rank))
+                if anchor == "folded":
+                    fold_anchor(name, module, factors)
+                else:
+                    anchor_layer(module, factors)
     adapted.gradient_checkpointing_enable({"use_reentrant": False, "preserve_rng_state": False})
     adapted.enable_input_require_grads()
     return adapted.train()
@@ -113,7 +119,9 @@ def _adapted_on_meta(body: Body, *, anchored: bool) -> nn.Module:
 def ratios(body: Body) -> dict[str, float]:
     """FLOPs of every variant over those of our own PiSSA."""
     counted = {variant: count_step(body, share).total() for variant, share in SHARES.items()}
-    counted["PEFT PiSSA, head on valid tokens"] = count_step(body, 0.0, anchored=False).total()
+    counted["balora, folded anchor"] = count_step(body, 1.0, anchor="folded").total()
+    counted["balora, folded anchor, teacher on 1/4"] = count_step(body, 0.25, anchor="folded").total()
+    counted["PEFT PiSSA, head on valid tokens"] = count_step(body, 0.0, anchor="none").total()
     return {variant: flops / counted[OWN] for variant, flops in counted.items()}
 
 

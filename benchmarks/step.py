@@ -50,9 +50,11 @@ def one_step(trainer: Trainer, batch: dict[str, Tensor], device: str) -> Step:
     return step
 
 
-def ours(body: Body, device: str, batch: dict[str, Tensor], **config: Any) -> Step:
+def ours(body: Body, device: str, batch: dict[str, Tensor], *, fold: bool = False, **config: Any) -> Step:
     """A step of `BALoraTrainer`."""
-    adapter = AdapterConfig(method="pissa", r=body.rank, svd="randomized", svd_iterations=2, target_modules=TARGETS)
+    adapter = AdapterConfig(
+        method="pissa", r=body.rank, svd="randomized", svd_iterations=2, target_modules=TARGETS, fold_anchor=fold
+    )
     trainer = BALoraTrainer(
         model=prepare_model(body.build(device), adapter),
         args=arguments(device),
@@ -139,6 +141,7 @@ VARIANTS: dict[str, Callable[[Body, str, dict[str, Tensor]], Step]] = {
     "own PiSSA (weights 0)": lambda *given: ours(*given, **NO_TERMS),
     "balora": lambda *given: ours(*given),
     "balora, teacher on 1/4": lambda *given: ours(*given, teacher_fraction=0.25),
+    "balora, folded anchor": lambda *given: ours(*given, fold=True),
     "balora, explicit logits": lambda *given: ours(*given, loss_path="explicit"),
     "PEFT PiSSA + Trainer": plain,
     "PEFT PiSSA + TRL SFT": trl_default,

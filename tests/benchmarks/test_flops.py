@@ -26,7 +26,8 @@ def test_the_counter_sees_what_it_should() -> None:
     dense = 2 * tokens * weights * body.layers
     assert dense < spent.teacher_body < 1.1 * dense, "adapters off: the base and attention"
     assert 3 * dense < spent.body < 3.7 * dense, "forward, recomputation, backward without weight gradients"
-    assert count_step(body, 0.0, anchored=False).body < spent.body
+    assert count_step(body, 0.0, anchor="none").body < spent.body
+    assert count_step(body, 1.0, anchor="folded").body < spent.body
     head = 2 * 0.6 * tokens * body.width * body.vocabulary
     assert 3 * head < spent.head < 3.4 * head
     assert count_step(body, 0.0).head == pytest.approx(2 * head)

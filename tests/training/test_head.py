@@ -15,6 +15,7 @@ HEADS = {
     "frozen": AdapterConfig(r=4),
     "in full": AdapterConfig(r=4, modules_to_save=["lm_head"]),
     "pissa": AdapterConfig(r=4, target_modules=["lm_head", "q_proj"]),
+    "folded": AdapterConfig(r=4, fold_anchor=True, target_modules=["lm_head", "q_proj"]),
     "lora": AdapterConfig(method="lora", r=4, alpha=8, target_modules=["lm_head", "q_proj"]),
     "rslora": AdapterConfig(method="rslora", r=4, alpha=8, target_modules=["lm_head", "q_proj"]),
 }

@@ -13,6 +13,7 @@ from balora.adapters.identity import config_of
 from balora.adapters.model import AdaptedModel
 from balora.adapters.quantization_error import QuantizationErrors, WeightNorms, over_all, quantization_errors
 from balora.adapters.quantized import quantized_layers, steady_quantized_layers
+from balora.adapters.quantized_start import taken_off_base
 from balora.adapters.registry import METHODS, Method, find_method
 from balora.adapters.residual_base import RESIDUAL_BASE, save_residual_base
 from balora.adapters.settings import AdapterConfig
@@ -67,5 +68,6 @@ __all__ = [
     "save_trainable_state",
     "steady_quantized_layers",
     "stream_factors",
+    "taken_off_base",
     "weight_updates",
 ]

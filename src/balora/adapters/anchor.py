@@ -96,22 +96,32 @@ def anchored_delta(module: LoraLayer, adapter_name: str) -> Tensor:
 
 
 def anchor_layer(module: LoraLayer, factors: Factors) -> None:
-    """Start a LoRA layer at `factors` and anchor it there.
-
-    The values are rounded to the base weight's number format first, so that the anchor can be stored in it and still
-    equals the start of the float32 factors exactly. Formats of 8 bits and less are too coarse: there it is float32.
-    """
-    base = module.get_base_layer().weight
-    stored = base.dtype if base.dtype in ANCHOR_FORMATS else torch.float32
-    down, up = factors.down.to(stored).contiguous(), factors.up.to(stored).contiguous()
-    with torch.no_grad():
-        module.lora_A[ADAPTER_NAME].weight.copy_(down)
-        module.lora_B[ADAPTER_NAME].weight.copy_(up)
-    module.anchor = nn.ModuleDict({ADAPTER_NAME: Anchor(down, up)})
+    """Start a LoRA layer at `factors` and anchor it there."""
+    start = rounded_to_base(module, factors)
+    start_layer(module, start)
     module.lora_variant[ADAPTER_NAME] = AnchoredVariant()
     # PEFT widens the input to the adapter's float32, and autocast narrows it again: a copy per layer that is kept for
     # the backward. Without it query, key and value keep the one input they share; the numbers are the same.
     module.cast_input_dtype_enabled = False
+
+
+def start_layer(module: LoraLayer, start: Anchor) -> None:
+    """Let the trained factors begin at the anchor, and keep the anchor with the layer."""
+    with torch.no_grad():
+        module.lora_A[ADAPTER_NAME].weight.copy_(start.down)
+        module.lora_B[ADAPTER_NAME].weight.copy_(start.up)
+    module.anchor = nn.ModuleDict({ADAPTER_NAME: start})
+
+
+def rounded_to_base(module: LoraLayer, factors: Factors) -> Anchor:
+    """Factors in the base weight's number format, as an anchor.
+
+    Rounded first, the anchor can be stored in that format and still equals the start of the float32 factors exactly.
+    Formats of 8 bits and less are too coarse: there it is float32.
+    """
+    base = module.get_base_layer().weight
+    stored = base.dtype if base.dtype in ANCHOR_FORMATS else torch.float32
+    return Anchor(factors.down.to(stored).contiguous(), factors.up.to(stored).contiguous())
 
 
 def as_plain_lora(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ from balora.adapters.anchor import ADAPTER_NAME
 from balora.adapters.begin import (
     adapted_layers,
     measure_magnitudes,
+    narrow_inputs,
     start_at_planned_factors,
     start_at_principal_factors,
 )
@@ -123,11 +124,12 @@ def attach_low_rank(
     if method.principal_start:
         start_at_principal_factors(adapted, config)
     elif start is not None:
-        start_at_planned_factors(adapted, start, anchored=method.anchored)
+        start_at_planned_factors(adapted, start, anchored=method.anchored, fold=config.fold_anchor)
     if method.use_dora:
         measure_magnitudes(adapted)
     if method.optimizer == "lora_fa":
         freeze_down_factors(adapted)
+    narrow_inputs(adapted)
     return adapted
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import torch
+from peft.tuners.adalora import AdaLoraLayer
 from peft.tuners.lora.layer import LoraLayer, ParamWrapper
 from torch import Tensor, nn
 
@@ -14,6 +16,7 @@ from balora.adapters.checkpoint_weights import CheckpointWeights
 from balora.adapters.experts import anchor_experts, expert_weights
 from balora.adapters.factor_cache import factor_source
 from balora.adapters.factors import Factors, layer_seed
+from balora.adapters.fold import fold_anchor
 from balora.adapters.model import AdaptedModel, refuse_weighted_adapter
 from balora.adapters.quantized import unpacked_weight
 from balora.adapters.quantized_start import start_at_residuals
@@ -44,18 +47,18 @@ def start_at_principal_factors(adapted: AdaptedModel, config: AdapterConfig) -> 
             )
             for index, weight in enumerate(frozen_weights(layer))
         ]
-        anchor(layer, factors)
+        anchor(name, layer, factors, fold=config.fold_anchor)
     leave_anchors_alone(adapted)
 
 
-def start_at_planned_factors(adapted: AdaptedModel, start: Start, *, anchored: bool) -> None:
+def start_at_planned_factors(adapted: AdaptedModel, start: Start, *, anchored: bool, fold: bool) -> None:
     """The start that was computed before the adapter was attached, on every adapted layer."""
     for name, layer in adapted_layers(adapted):
         own_name, scaling = name.removeprefix(BASE_PREFIX), layer.scaling[ADAPTER_NAME]
         names = (f"{own_name}.{index}" if isinstance(layer, ParamWrapper) else own_name for index in itertools.count())
         factors = [start.factors(*each, scaling) for each in zip(names, frozen_weights(layer), strict=False)]
         if anchored:
-            anchor(layer, factors)
+            anchor(name, layer, factors, fold=fold)
             continue
         with torch.no_grad():
             layer.lora_A[ADAPTER_NAME].weight.copy_(factors[0].down)
@@ -64,12 +67,36 @@ def start_at_planned_factors(adapted: AdaptedModel, start: Start, *, anchored: b
         leave_anchors_alone(adapted)
 
 
-def anchor(layer: LoraLayer, factors: list[Factors]) -> None:
-    """Start a layer, or every expert of a stack, at its factors and anchor it there."""
+def anchor(name: str, layer: LoraLayer, factors: list[Factors], *, fold: bool) -> None:
+    """Start a layer, or every expert of a stack, at its factors and anchor it there.
+
+    Raises:
+        ModelError: the anchor is to be folded into a quantized base.
+    """
     if isinstance(layer, ParamWrapper):
         anchor_experts(layer, factors)
+    elif fold:
+        fold_anchor(name, layer, factors[0])
     else:
         anchor_layer(layer, factors[0])
+
+
+def narrow_inputs(adapted: AdaptedModel) -> None:
+    """Under autocast give the factors of plain LoRA layers their input as it is.
+
+    PEFT widens it to the adapter's float32, and autocast narrows it again: a copy per layer that is kept for the
+    backward. The numbers are the same. DoRA takes norms in the input's format and is left alone.
+    """
+    for _, layer in adapted_layers(adapted):
+        if not (isinstance(layer, AdaLoraLayer | ParamWrapper) or layer.lora_variant):
+            layer.register_forward_pre_hook(follow_autocast)
+
+
+def follow_autocast(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+    """Forward pre-hook: PEFT casts the input only where autocast does not."""
+    kind = inputs[0].device.type
+    on = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    vars(module)["cast_input_dtype_enabled"] = not on
 
 
 def leave_anchors_alone(adapted: AdaptedModel) -> None:

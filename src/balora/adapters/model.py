@@ -19,6 +19,7 @@ from torch import Tensor
 
 from balora.adapters.adalora import as_plain_factors, plain_config_of
 from balora.adapters.anchor import ADAPTER_NAME, as_plain_lora
+from balora.adapters.fold import unfold
 from balora.errors import ModelError
 
 
@@ -43,6 +44,17 @@ class PlainLoraSaving:
             fix = "load it under another name, into the pretrained model with peft, or a checkpoint with trainer.train"
             raise ModelError.at("load_adapter", what, fix)
         return super().load_adapter(os.fspath(model_id), adapter_name, *args, **options)  # type: ignore[misc]
+
+    def unload(self) -> Any:
+        """As in PEFT: the pretrained model without its adapter. Folded anchors are put back into the base first."""
+        unfold(self)  # type: ignore[arg-type]
+        return self.base_model.unload()  # type: ignore[attr-defined]
+
+    def delete_adapter(self, adapter_name: str) -> None:
+        """As in PEFT. Folded anchors are put back into the base first."""
+        if adapter_name == ADAPTER_NAME:
+            unfold(self)  # type: ignore[arg-type]
+        super().delete_adapter(adapter_name)  # type: ignore[misc]
 
     def save_pretrained(
         self, save_directory: str | os.PathLike[str], state_dict: Mapping[str, Tensor] | None = None, **options: Any

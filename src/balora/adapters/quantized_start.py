@@ -25,6 +25,7 @@ from balora.adapters.anchor import ADAPTER_NAME, Anchor
 from balora.adapters.checkpoint_weights import CheckpointWeights, plain_name
 from balora.adapters.factor_cache import FindFactors
 from balora.adapters.factors import Factors, layer_seed
+from balora.adapters.fold import is_folded, start_product
 from balora.adapters.quantized import quantization_of, set_quantized, stored_transposed, unpacked_weight
 from balora.adapters.settings import AdapterConfig
 from balora.errors import ModelError
@@ -145,13 +146,19 @@ def add_start_when_off(module: Any, inputs: tuple[Any, ...], output: Tensor) -> 
     """
     if not module.disable_adapters:
         return None
-    start, x = module.quantized_start[ADAPTER_NAME], inputs[0]
-    device = x.device.type
-    autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-    hidden = nn.functional.linear(x if autocast else x.to(start.down.dtype), start.down)
-    added = nn.functional.linear(hidden, start.up) * module.scaling[ADAPTER_NAME]
+    added = start_product(module, module.quantized_start[ADAPTER_NAME], inputs[0])
     total: Tensor = output + added.to(output.dtype)
     return total
+
+
+def taken_off_base(layer: LoraLayer) -> Tensor:
+    """s·B₀A₀ where it was taken off the layer's base, in the base's layout and float32; else a zero."""
+    starts = layer._modules.get("anchor" if is_folded(layer) else START)
+    if starts is None:
+        return torch.zeros((), device=layer.get_base_layer().weight.device)
+    start = starts[ADAPTER_NAME]
+    part: Tensor = (start.up.float() @ start.down.float()) * layer.scaling[ADAPTER_NAME]
+    return part.T if layer.fan_in_fan_out else part
 
 
 def matching_weight(name: str, base: nn.Module, weights: CheckpointWeights, *, start: Tensor | None = None) -> Tensor:

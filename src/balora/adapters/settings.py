@@ -47,6 +47,10 @@ class AdapterConfig(MethodSettings):
     """PiSSA: how the principal factors are computed."""
     svd_iterations: int = Field(default=16, ge=0)
     """PiSSA with randomized svd: power iterations (the paper's runs used 16)."""
+    fold_anchor: bool = False
+    """Methods with an anchor: take it off the base weight instead of computing it beside the adapter. One product of
+    rank r instead of 2r for the student and one more for the teacher; the base is then the pretrained one up to
+    rounding, as in PEFT. The saved adapter is the same. Not on quantized bases; experts keep theirs beside."""
     seed: int = 0
     """Seed of the randomized svd and of random starts; saved with the run, independent of every other seed."""
 
@@ -72,6 +76,12 @@ class AdapterConfig(MethodSettings):
     def _check_method_settings(self) -> Self:
         if self.method not in METHODS:
             return self
+        if self.fold_anchor and not METHODS[self.method].anchored:
+            raise ValueError(f"fold_anchor is true, but {self.method} has no anchor; remove it")
+        if self.fold_anchor and self.quantized_start == "residual":
+            raise ValueError(
+                "fold_anchor is for float bases, and quantized_start: residual for quantized ones; keep one"
+            )
         if METHODS[self.method].start in ("corda", "corda++") and self.corda_mode == "kpm":
             if self.calibration.text is None:
                 raise ValueError(

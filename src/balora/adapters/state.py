@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from balora.adapters.adalora import STATE_PREFIX, allocator_state, restore_allocator
 from balora.adapters.anchor import ADAPTER_NAME
+from balora.adapters.fold import refold
 from balora.adapters.precision import wrapped_modules
 from balora.adapters.quantized_start import START
 from balora.errors import ModelError
@@ -64,6 +65,7 @@ def load_trainable_state(model: nn.Module, folder: Path) -> None:
         what = f"holds other parameters than the model trains ({len(differing)} differ, first: {min(differing)})"
         raise ModelError.at(path, what, "resume with the recipe that wrote it")
     check_same_residual(trained, saved, path)
+    refold(model, saved)
     copy_into(trained | heads, saved, path)
     restore_allocator(model, {name: value for name, value in read.items() if name.startswith(STATE_PREFIX)})
 

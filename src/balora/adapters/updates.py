@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from peft.tuners.adalora import AdaLoraLayer
-from peft.tuners.lora.layer import LoraLayer
+from peft.tuners.lora.layer import LoraLayer, ParamWrapper
 from torch import Tensor, nn
 
 from balora.adapters.additions.addition import Addition
 from balora.adapters.additions.bitfit import BiasShift
 from balora.adapters.additions.bottleneck import Bottleneck
-from balora.adapters.anchor import ADAPTER_NAME
+from balora.adapters.anchor import ADAPTER_NAME, Anchor, split_experts
+from balora.adapters.quantized_start import START
 
 
 class WeightUpdate(NamedTuple):
@@ -42,17 +43,24 @@ def weight_updates(model: nn.Module) -> Iterator[WeightUpdate]:
             down = module.lora_A[ADAPTER_NAME] * module.lora_E[ADAPTER_NAME]
             yield WeightUpdate(module.lora_B[ADAPTER_NAME], down, None, None, scaling)
         elif isinstance(module, LoraLayer) and ADAPTER_NAME in module.lora_A:
-            anchors = module._modules.get("anchor")
-            anchor = None if anchors is None else anchors[ADAPTER_NAME]
-            yield WeightUpdate(
-                module.lora_B[ADAPTER_NAME].weight,
-                module.lora_A[ADAPTER_NAME].weight,
-                None if anchor is None else anchor.up,
-                None if anchor is None else anchor.down,
-                module.scaling[ADAPTER_NAME],
-            )
+            starts = module._modules.get("anchor") or module._modules.get(START)
+            start = None if starts is None else starts[ADAPTER_NAME]
+            for pair in _pairs(module, start):
+                yield WeightUpdate(*pair, module.scaling[ADAPTER_NAME])
         elif isinstance(module, Addition):
             yield from _of_addition(module)
+
+
+def _pairs(layer: LoraLayer, start: Anchor | None) -> Iterator[tuple[Tensor, Tensor, Tensor | None, Tensor | None]]:
+    """B, A, B₀ and A₀ of a layer, or of every expert of a stack."""
+    up, down = layer.lora_B[ADAPTER_NAME].weight, layer.lora_A[ADAPTER_NAME].weight
+    if not isinstance(layer, ParamWrapper):
+        yield up, down, None if start is None else start.up, None if start is None else start.down
+        return
+    downs, ups = split_experts(down, up, layer.num_experts)
+    for expert in range(layer.num_experts):
+        began = (None, None) if start is None else (start.up[expert], start.down[expert])
+        yield ups[expert], downs[expert], *began
 
 
 def _of_addition(module: Addition) -> Iterator[WeightUpdate]:

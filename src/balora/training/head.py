@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from peft.utils.other import ModulesToSaveWrapper
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from balora.adapters import taken_off_base
 from balora.adapters.anchor import ADAPTER_NAME, AnchoredVariant, anchored_delta
 
 SOFT_CAP = "final_logit_softcapping"
@@ -50,7 +52,7 @@ class Head:
             return _linear(self.module.modules_to_save[ADAPTER_NAME])
         if not isinstance(self.module, LoraLayer):
             return _linear(self.module)
-        weight, bias = self.start()
+        weight, bias = _linear(self.module.get_base_layer())
         if isinstance(self.module.lora_variant.get(ADAPTER_NAME), AnchoredVariant):
             return weight + anchored_delta(self.module, ADAPTER_NAME).to(weight.dtype), bias
         return weight + self.module.get_delta_weight(ADAPTER_NAME).to(weight.dtype), bias
@@ -59,7 +61,10 @@ class Head:
         """The frozen head under an adapter, or beside a copy that trains; else the head itself."""
         if isinstance(self.module, ModulesToSaveWrapper):
             return _linear(self.module.original_module)
-        return _linear(self.module.get_base_layer() if isinstance(self.module, LoraLayer) else self.module)
+        if not isinstance(self.module, LoraLayer):
+            return _linear(self.module)
+        weight, bias = _linear(self.module.get_base_layer())
+        return weight + taken_off_base(self.module).to(weight.dtype), bias
 
 
 def _linear(module: nn.Module) -> Linear:
@@ -98,6 +103,8 @@ def headless(base: PreTrainedModel) -> Iterator[None]:
     attributes, config = vars(module), vars(base.config)
     before, cap = attributes.get("forward"), config.get(SOFT_CAP)
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    # Hooks on a head act on logits: what they do shows in the comparison of logits with head times states.
+    hooks, attributes["_forward_hooks"] = attributes["_forward_hooks"], OrderedDict()
     attributes["forward"] = lambda states: _Reaching.apply(states, *trained) if trained else states  # type: ignore[no-untyped-call]
     if cap:
         config[SOFT_CAP] = None
@@ -105,6 +112,7 @@ def headless(base: PreTrainedModel) -> Iterator[None]:
         yield
     finally:
         del attributes["forward"]
+        attributes["_forward_hooks"] = hooks
         if before is not None:
             attributes["forward"] = before
         if cap:

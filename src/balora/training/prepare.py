@@ -82,11 +82,20 @@ def prepare_model(
         teacher = probe_logits(adapted, inputs)
     # A quantized residual with its factors is nearer to the full-precision model than the quantized base was.
     known = None if config.quantized_start == "residual" else base
-    if self_check_tolerance is None and teacher.dtype.itemsize > base.dtype.itemsize:
-        # The head was turned to float32: what is left of the gap is the base's own rounding in every layer of its head.
-        self_check_tolerance = 2 * allowed_gap(dtype)
-    check_agreement(student=student, teacher=teacher, base=known, dtype=dtype, tolerance=self_check_tolerance)
+    tolerance = self_check_tolerance or _tolerance(base, teacher, folded=config.fold_anchor)
+    check_agreement(student=student, teacher=teacher, base=known, dtype=dtype, tolerance=tolerance)
     return adapted
+
+
+def _tolerance(base: Tensor, teacher: Tensor, *, folded: bool) -> float | None:
+    """How far the teacher may be from the pretrained model; None: as the weights' number format has it."""
+    if folded and base.dtype.itemsize < 4:
+        # Every weight was rounded once more.
+        return 4 * allowed_gap(base.dtype)
+    if teacher.dtype.itemsize > base.dtype.itemsize:
+        # The head was turned to float32: what is left of the gap is the base's own rounding in every layer of its head.
+        return 2 * allowed_gap(base.dtype)
+    return None
 
 
 def _logits_of_base(model: PreTrainedModel, inputs: dict[str, Any]) -> Tensor:

@@ -48,7 +48,12 @@ def eva_start(setting: Setting) -> Start:
     with torch.random.fork_rng(devices=[]), torch.no_grad(), unchanged_layers(setting.model, setting.layers):
         torch.manual_seed(setting.config.seed)
         found = get_eva_state_dict(
-            setting.model, batches, peft_config=config, forward_fn=watch.forward, show_progress_bar=False
+            setting.model,
+            batches,
+            peft_config=config,
+            forward_fn=watch.forward,
+            prepare_layer_inputs_fn=counted_inputs,
+            show_progress_bar=False,
         )
     left_out = [name for name in setting.layers if name not in found]
     if left_out:
@@ -62,6 +67,24 @@ def eva_start(setting: Setting) -> Start:
 
     ranks = {name: len(found[name]) for name in setting.layers if len(found[name]) != setting.config.r}
     return Start(factors, ranks)
+
+
+def counted_inputs(layer_input: Any, places: Tensor, layer_name: str) -> Tensor:
+    """What a layer sees at the counted tokens, (tokens, width).
+
+    DeBERTa-v3's projections see the embeddings of relative positions too, which belong to no token: all of them count.
+
+    Args:
+        layer_input: as PEFT's hook found it, a tensor or a tuple that starts with one.
+        places: row and position of every counted token, (tokens, 2).
+        layer_name: not used.
+    """
+    del layer_name
+    states: Tensor = layer_input if isinstance(layer_input, Tensor) else layer_input[0]
+    rows, positions = places.T.unbind()
+    if states.dim() == 3 and rows.max() < states.shape[0] and positions.max() < states.shape[1]:
+        return states[rows, positions]
+    return states.flatten(0, -2)
 
 
 def usable_batches(setting: Setting, calibration: Calibration) -> list[dict[str, Any]]:

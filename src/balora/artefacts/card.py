@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,18 @@ LOADERS: dict[Task, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class QuantizedBase:
+    """How the base was quantized while the adapter was trained."""
+
+    explanation: str
+    """What a user of the adapter should know, in a sentence or two."""
+    arguments: str = ""
+    """What from_pretrained needs beside the name, as code."""
+    imports: str = ""
+    """The line of code that imports what `arguments` names."""
+
+
 def model_card(
     *,
     base_name: str,
@@ -29,6 +42,7 @@ def model_card(
     results: Mapping[str, float],
     label_names: Sequence[str] | None = None,
     encoder_decoder: bool = False,
+    quantized: QuantizedBase | None = None,
 ) -> str:
     """The card as Markdown with the metadata block that hubs read.
 
@@ -42,6 +56,7 @@ def model_card(
         results: final scores.
         label_names: class names by id.
         encoder_decoder: whether the base has an encoder and a decoder.
+        quantized: how the base was quantized; None for full-precision weights.
     """
     shown = Path(base_name).name if base_name.startswith((".", "/", "~")) else base_name
     loader = "AutoModelForSeq2SeqLM" if encoder_decoder and task == "generation" else LOADERS[task]
@@ -62,8 +77,9 @@ def model_card(
             *names,
             "## Load it",
             "",
+            *([quantized.explanation, ""] if quantized else []),
             "```python",
-            *_loading_code(base_path or base_name, loader, labels, adapter=adapter),
+            *_loading_code(base_path or base_name, loader, labels, quantized, adapter=adapter),
             "```",
             "",
             *(tables or ["## Scores", "", "No score was computed.", ""]),
@@ -94,14 +110,15 @@ def regularizers_in_words(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {weight:g}" for name, weight in zip(names, weights, strict=True))
 
 
-def _loading_code(base: str, loader: str, labels: str, *, adapter: bool) -> list[str]:
+def _loading_code(base: str, loader: str, labels: str, quantized: QuantizedBase | None, *, adapter: bool) -> list[str]:
     if not adapter:
         return [f"from transformers import {loader}", f'model = {loader}.from_pretrained("path/to/this/folder")']
     return [
         f"from transformers import {loader}",
         "from peft import PeftModel",
+        *([quantized.imports] if quantized and quantized.imports else []),
         "",
-        f"base = {loader}.from_pretrained({_quoted(base)}{labels})",
+        f"base = {loader}.from_pretrained({_quoted(base)}{labels}{quantized.arguments if quantized else ''})",
         'model = PeftModel.from_pretrained(base, "path/to/this/folder")',
     ]
 

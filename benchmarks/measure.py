@@ -32,8 +32,10 @@ class Result:
     gates: dict[str, float] = field(default_factory=dict)
     """What was checked before the clock ran: largest relative error of value or gradient."""
     notes: list[str] = field(default_factory=list)
-    table: list[list[str]] = field(default_factory=list)
-    """What is neither time nor memory: header, rule and rows."""
+    table: list[str] = field(default_factory=list)
+    """Lines of a table of its own, for benchmarks that measure neither time nor memory."""
+    values: dict[str, dict[str, float]] = field(default_factory=dict)
+    """The numbers of that table, by variant."""
 
     def time_ratio(self, variant: str) -> float:
         """Median over the rounds of this variant's time over the base's in the same round."""
@@ -65,9 +67,13 @@ class Result:
             if variant in self.peak_mib:
                 memory = [f"{self.peak_mib[variant]:.0f}", f"{self.memory_ratio(variant):.2f}"]
             lines.append("| " + " | ".join([variant, *clock, *memory]) + " |")
-        lines += ["| " + " | ".join(row) + " |" for row in self.table]
         checks = [f"gate: {name} differs by {error:.1e}" for name, error in self.gates.items()]
-        return "\n".join([*lines, "", *(f"- {line}" for line in [*checks, *self.notes]), ""])
+        return "\n".join([*lines, *self.table, "", *(f"- {line}" for line in [*checks, *self.notes]), ""])
+
+
+def markdown(*rows: list[str]) -> list[str]:
+    """Rows of cells as lines of a table."""
+    return ["| " + " | ".join(row) + " |" for row in rows]
 
 
 def wait_for(device: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
-from benchmarks.measure import Result
+from benchmarks.measure import Result, markdown
 
 EXAMPLES = 10_000
 SPREAD = 0.385
@@ -35,9 +35,9 @@ def run(device: str, *, rounds: int, shapes: tuple[str, ...] = ()) -> list[Resul
     generator = torch.Generator().manual_seed(1)
     random = torch.randperm(EXAMPLES, generator=generator).tolist()
     result = Result("computed positions per real token", device, "random batches")
-    result.table = [["batch", "random batches", "group_by_length", "padding_free"], ["---"] * 4]
+    result.table = markdown(["batch", "random batches", "group_by_length", "padding_free"], ["---"] * 4)
     for batch in BATCHES:
         grouped = list(LengthGroupedSampler(batch, lengths=tokens, generator=generator))
         ways = [positions_per_token(order, tokens, batch) for order in (random, grouped)]
-        result.table.append([str(batch), *(f"{value:.2f}" for value in ways), "1.00"])
+        result.table += markdown([str(batch), *(f"{value:.2f}" for value in ways), "1.00"])
     return [result]

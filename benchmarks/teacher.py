@@ -17,7 +17,7 @@ from balora.demo.bench import Bench, Run
 from balora.demo.comparison import train_quietly
 from balora.demo.plan import Method, full_plan
 from balora.lab import base_model, build_world
-from benchmarks.measure import Result
+from benchmarks.measure import Result, markdown
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "full rate": {},
@@ -68,9 +68,9 @@ def run(device: str, *, rounds: int, shapes: tuple[str, ...] = ()) -> list[Resul
             found = fine_tunes(bench, weight, Path(scratch))
             result = Result(f"teacher economy, {name} weight {weight:g}, {SEEDS} seeds", "cpu", FULL)
             header = ["variant", *(f"{score} (difference to full rate)" for score in SCORES)]
-            result.table = [header, ["---"] * len(header)]
+            result.table = markdown(header, ["---"] * len(header))
             for variant, runs in found.items():
                 scores = [compared(runs, found[FULL], score) for score in SCORES]
-                result.table.append([variant, *scores])
+                result.table += markdown([variant, *scores])
             results.append(result)
     return results

@@ -1,6 +1,6 @@
 """The run folder: its layout, its record, and how things are written into it without losing anything."""
 
-from balora.artefacts.card import model_card, regularizers_in_words, write_model_card
+from balora.artefacts.card import QuantizedBase, model_card, regularizers_in_words, write_model_card
 from balora.artefacts.checkpoints import list_checkpoints, newest_complete, set_aside, step_of
 from balora.artefacts.files import finite_or_null, write_json_atomically, write_text_atomically
 from balora.artefacts.folder import check_free, holds_nothing_but_a_start, make_run_folder
@@ -12,6 +12,7 @@ from balora.artefacts.settings import OutputSettings
 __all__ = [
     "OutputSettings",
     "PeakMemory",
+    "QuantizedBase",
     "RunRecord",
     "check_free",
     "describe_hardware",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,18 @@ LIBRARIES: dict[str, str] = {"full": "transformers", "houlsby": "balora", "pfeif
 """Method -> what loads its files; the others are PEFT's."""
 
 
+@dataclass(frozen=True, slots=True)
+class QuantizedBase:
+    """How the base was quantized while the adapter was trained."""
+
+    explanation: str
+    """What a user of the adapter should know, in a sentence or two."""
+    arguments: str = ""
+    """What from_pretrained needs beside the name, as code."""
+    imports: str = ""
+    """The line of code that imports what `arguments` names."""
+
+
 def model_card(
     *,
     base_name: str,
@@ -31,6 +44,7 @@ def model_card(
     results: Mapping[str, float],
     label_names: Sequence[str] | None = None,
     encoder_decoder: bool = False,
+    quantized: QuantizedBase | None = None,
 ) -> str:
     """The card as Markdown with the metadata block that hubs read.
 
@@ -44,6 +58,7 @@ def model_card(
         results: final scores.
         label_names: class names by id.
         encoder_decoder: whether the base has an encoder and a decoder.
+        quantized: how the base was quantized; None for full-precision weights.
     """
     shown = Path(base_name).name if base_name.startswith((".", "/", "~")) else base_name
     loader = "AutoModelForSeq2SeqLM" if encoder_decoder and task == "generation" else LOADERS[task]
@@ -64,8 +79,9 @@ def model_card(
             *names,
             "## Load it",
             "",
+            *([quantized.explanation, ""] if quantized else []),
             "```python",
-            *_loading_code(base_path or base_name, loader, labels, library=library),
+            *_loading_code(base_path or base_name, loader, labels, quantized, library=library),
             "```",
             "",
             *(tables or ["## Scores", "", "No score was computed.", ""]),
@@ -96,23 +112,18 @@ def regularizers_in_words(values: Mapping[str, Any]) -> str:
     return ", ".join([*words, *([f"weight penalty {penalty:g}"] if penalty else [])]) or "none"
 
 
-def _loading_code(base: str, loader: str, labels: str, *, library: str) -> list[str]:
-    if library == "balora":
-        return [
-            f"from transformers import {loader}",
-            "from balora import load_bottlenecks",
-            "",
-            f"base = {loader}.from_pretrained({_quoted(base)}{labels})",
-            'model = load_bottlenecks(base, "path/to/this/folder")',
-        ]
+def _loading_code(base: str, loader: str, labels: str, quantized: QuantizedBase | None, *, library: str) -> list[str]:
     if library == "transformers":
         return [f"from transformers import {loader}", f'model = {loader}.from_pretrained("path/to/this/folder")']
+    own = library == "balora"
+    load = "load_bottlenecks(base" if own else "PeftModel.from_pretrained(base"
     return [
         f"from transformers import {loader}",
-        "from peft import PeftModel",
+        "from balora import load_bottlenecks" if own else "from peft import PeftModel",
+        *([quantized.imports] if quantized and quantized.imports else []),
         "",
-        f"base = {loader}.from_pretrained({_quoted(base)}{labels})",
-        'model = PeftModel.from_pretrained(base, "path/to/this/folder")',
+        f"base = {loader}.from_pretrained({_quoted(base)}{labels}{quantized.arguments if quantized else ''})",
+        f'model = {load}, "path/to/this/folder")',
     ]
 
 

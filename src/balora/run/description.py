@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from balora.adapters import count_parameters
+from balora.adapters import RESIDUAL_BASE, count_parameters
 from balora.artefacts import RunRecord, model_card, regularizers_in_words
 from balora.artefacts.layout import ADAPTER_CONFIG
 from balora.evaluation import is_score
 from balora.recipe import Recipe
 from balora.run.beginning import Beginning, described_data
 from balora.run.parts import Inputs
+from balora.run.quantization import describe_base
 from balora.training import BALoraTrainer
 
 
@@ -47,9 +48,11 @@ def describe_as_card(
     """The model card of a finished run, whose adapter lies in the folder already."""
     config = folder / ADAPTER_CONFIG
     saved = json.loads(config.read_text(encoding="utf-8")) if config.exists() else {}
+    quantized = describe_base(recipe, trainer.model)
+    own_base = quantized is not None and not quantized.arguments
     return model_card(
         base_name=recipe.model.name_or_path,
-        base_path=saved.get("base_model_name_or_path"),
+        base_path=f"path/to/this/folder/{RESIDUAL_BASE}" if own_base else saved.get("base_model_name_or_path"),
         task=recipe.task,
         method=recipe.adapter.method,
         regularizers=regularizers_in_words(recipe.regularizers.model_dump()),
@@ -57,4 +60,5 @@ def describe_as_card(
         results={name: value for name, value in metrics.items() if is_score(name)},
         label_names=inputs.text.label_names,
         encoder_decoder=inputs.data.encoder_decoder,
+        quantized=quantized,
     )

@@ -71,6 +71,9 @@ def combined(fingerprints: Iterable[str]) -> str:
 
 def tensor_bytes(tensor: Tensor) -> bytes:
     """The numbers of a tensor as they lie in memory, of any format."""
+    if type(tensor).__module__.startswith("torchao."):
+        # Its weights are several tensors in one; what they stand for decides what the teacher computes.
+        tensor = tensor.dequantize()
     return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
 
 

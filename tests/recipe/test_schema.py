@@ -136,7 +136,9 @@ def test_a_calibration_sample_is_set_by_override_and_its_typos_are_named() -> No
     text = "model: {name_or_path: m}\ndata: {train: t.csv}\ntask: classification\nadapter: {method: LoRA-GA}"
     recipe = parse_recipe(text, overrides=["adapter.calibration.samples=8", "adapter.lora_ga_gamma=4"])
     assert (recipe.adapter.method, recipe.adapter.calibration.samples) == ("lora_ga", 8)
-    with pytest.raises(RecipeError, match=r"calibration"):
+    with pytest.raises(RecipeError, match=r"calibration\.sampels.*unknown key \(value 8\); did you mean 'samples'"):
         parse_recipe(text, overrides=["adapter.calibration.sampels=8"])
+    with pytest.raises(RecipeError, match=r"recipe\.yaml:5 adapter\.calibration\.samples: is 0; expected"):
+        parse_recipe(text.replace("adapter: {method: LoRA-GA}", "adapter:\n  calibration: {samples: 0}"))
     with pytest.raises(RecipeError, match=r"calibration\.text names none; set adapter\.calibration\.text"):
         parse_recipe(text.replace("LoRA-GA", "corda, corda_mode: kpm"))

@@ -23,7 +23,7 @@ from balora.adapters.model import ADAPTED_MODELS, AdaptedModel, refuse_weighted_
 from balora.adapters.precision import train_in_float32
 from balora.adapters.registry import Method, find_method
 from balora.adapters.settings import AdapterConfig
-from balora.adapters.starts import STARTS
+from balora.adapters.starts import CHECKS, STARTS
 from balora.adapters.starts.plan import Setting, Start
 from balora.adapters.targets import (
     check_saved_modules,
@@ -288,6 +288,8 @@ def check_targets(model: PreTrainedModel, config: AdapterConfig, saved: Sequence
         what = f"rank {rank} exceeds the smaller side of {len(narrow)} of {len(chosen)} layers, first {smallest}"
         fix = f"set r to at most {sides[smallest]} or leave these layers out"
         raise ModelError.at("adapter.r", what, fix)
+    if method.start in CHECKS:
+        CHECKS[method.start](Setting(model, tuple(chosen), config, None))
     return chosen
 
 

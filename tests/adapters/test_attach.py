@@ -208,7 +208,7 @@ class PackedLinear(torch.nn.Linear):
         return torch.nn.functional.linear(x, self.dequantize())
 
 
-@pytest.mark.parametrize("method", ["lora", "pissa", "dora"])
+@pytest.mark.parametrize("method", ["lora", "pissa", "dora", "milora", "olora", "adalora"])
 def test_packed_weights_are_measured_unpacked(method: str) -> None:
     base = tiny.build("llama")
     for name, module in list(base.named_modules()):

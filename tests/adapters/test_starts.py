@@ -9,7 +9,14 @@ import pytest
 import torch
 from peft.tuners.lora.corda import CordaEigens
 
-from balora.adapters import AdapterConfig, Calibration, adapted_layers, attach_adapter, count_parameters
+from balora.adapters import (
+    AdapterConfig,
+    Calibration,
+    adapted_layers,
+    attach_adapter,
+    check_targets,
+    count_parameters,
+)
 from balora.adapters.starts.corda_plus import Candidate, allocate_ranks, log_compactness, selection_score
 from balora.adapters.starts.minor import minor_factors
 from balora.errors import ModelError
@@ -166,6 +173,12 @@ def test_lora_ga_refuses_layers_that_are_too_narrow() -> None:
     """PEFT would cut the factors short."""
     with pytest.raises(ModelError, match=r"takes 2r = 18 directions, and the smaller side of .*k_proj is 16"):
         adapt("llama", "lora_ga", r=9)
+
+
+@pytest.mark.parametrize(("method", "family", "rank"), [("lora_ga", "llama", 9), ("eva", "llama", 9), ("eva", "t5", 2)])
+def test_what_shapes_tell_is_found_without_weights(method: str, family: str, rank: int) -> None:
+    with pytest.raises(ModelError, match=r"directions|encoder and a decoder"):
+        check_targets(tiny.FAMILIES[family]().to("meta"), AdapterConfig(method=method, r=rank))
 
 
 def test_lora_ga_refuses_what_has_no_gradient() -> None:

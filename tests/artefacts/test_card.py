@@ -41,6 +41,15 @@ def test_the_loading_code_names_the_base_as_the_adapter_does() -> None:
     assert 'from_pretrained("org/model"' in code_in(card())
 
 
+def test_bottlenecks_are_loaded_by_balora_and_no_other_library_is_named() -> None:
+    text = card(method="houlsby")
+    assert "from balora import load_bottlenecks" in code_in(text)
+    assert "peft" not in text.lower()
+    assert "library_name: balora" in text
+    assert "- lora\n" not in card(method="bitfit")
+    assert "PeftModel" in code_in(card(method="bitfit"))
+
+
 def test_each_split_has_its_own_scores() -> None:
     text = card(results={"eval_accuracy": 0.5, "test_accuracy": 0.25})
     validation, test = text.split("## Scores on the validation split")[1].split("## Scores on the test split")
@@ -59,6 +68,12 @@ def test_names_from_data_cannot_break_out() -> None:
 
 def test_no_score_is_said() -> None:
     assert "No score was computed." in card(results={})
+
+
+def test_a_weight_penalty_is_named() -> None:
+    weights = {"consistency_weight": 0.0, "diversity_weight": 0.0, "spectral_weight": 0.0}
+    assert regularizers_in_words({**weights, "weight_penalty": 0.1}) == "weight penalty 0.1"
+    assert regularizers_in_words({**weights, "weight_penalty": 0.0}) == "none"
 
 
 def test_weights_in_words() -> None:

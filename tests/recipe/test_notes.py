@@ -26,6 +26,8 @@ def test_an_ordinary_recipe_has_none() -> None:
             "training.learning_rate: 0.0001 is high for PiSSA",
         ),
         ({"training": {"warmup_ratio": 0.1}}, "warmup_steps"),
+        ({"adapter": {"method": "bitfit", "target_modules": ["query"]}}, "target_modules: not used, because bitfit"),
+        ({"training": {"optim": "sgd"}, "adapter": {"method": "lora_fa"}}, "training.optim: not used, because lora_fa"),
     ],
 )
 def test_what_is_worth_knowing_is_said_once(changes: dict, said: str) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from balora.adapters.registry import METHODS
 from balora.data.presets import preset_names
 from balora.data.settings import DataSettings
-from balora.errors import InputError
+from balora.errors import InputError, RecipeError
 from balora.losses.settings import PAPER_DEFAULTS
+from balora.recipe.dump import dump_recipe
+from balora.recipe.load import parse_recipe
 from balora.recipe.schema import FORM_OF_TASK, Recipe, implied_task, tasks_of_preset
 from balora.training.config import BALoraConfig
 
@@ -119,3 +122,23 @@ def test_two_evaluation_batches_must_agree() -> None:
 def test_unknown_sections_are_refused() -> None:
     with pytest.raises(ValidationError, match="trainin"):
         recipe(trainin={})
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_s_name_alone_is_a_recipe(method: str) -> None:
+    values = {"task": "classification", "model": {"name_or_path": "m"}, "data": {"train": "t.csv"}}
+    recipe = Recipe.model_validate({**values, "adapter": {"method": method}})
+    assert recipe.adapter.method == method
+    assert parse_recipe(dump_recipe(recipe)) == recipe
+
+
+def test_a_calibration_sample_is_set_by_override_and_its_typos_are_named() -> None:
+    text = "model: {name_or_path: m}\ndata: {train: t.csv}\ntask: classification\nadapter: {method: LoRA-GA}"
+    recipe = parse_recipe(text, overrides=["adapter.calibration.samples=8", "adapter.lora_ga_gamma=4"])
+    assert (recipe.adapter.method, recipe.adapter.calibration.samples) == ("lora_ga", 8)
+    with pytest.raises(RecipeError, match=r"calibration\.sampels.*unknown key \(value 8\); did you mean 'samples'"):
+        parse_recipe(text, overrides=["adapter.calibration.sampels=8"])
+    with pytest.raises(RecipeError, match=r"recipe\.yaml:5 adapter\.calibration\.samples: is 0; expected"):
+        parse_recipe(text.replace("adapter: {method: LoRA-GA}", "adapter:\n  calibration: {samples: 0}"))
+    with pytest.raises(RecipeError, match=r"calibration\.text names none; set adapter\.calibration\.text"):
+        parse_recipe(text.replace("LoRA-GA", "corda, corda_mode: kpm"))

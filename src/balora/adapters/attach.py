@@ -32,7 +32,7 @@ from balora.adapters.quantized import quantized_layers, steady_quantized_layers
 from balora.adapters.quantized_start import check_quantized_start
 from balora.adapters.registry import find_method
 from balora.adapters.settings import AdapterConfig
-from balora.adapters.starts import STARTS
+from balora.adapters.starts import CHECKS, STARTS
 from balora.adapters.starts.plan import Setting
 from balora.adapters.targets import (
     check_saved_modules,
@@ -210,6 +210,8 @@ def check_targets(model: PreTrainedModel, config: AdapterConfig, saved: Sequence
         what = f"rank {rank} exceeds the smaller side of {len(narrow)} of {len(chosen)} layers, first {smallest}"
         fix = f"set r to at most {sides[smallest]} or leave these layers out"
         raise ModelError.at("adapter.r", what, fix)
+    if method.start in CHECKS:
+        CHECKS[method.start](Setting(model, tuple(chosen), config, None))
     return chosen
 
 

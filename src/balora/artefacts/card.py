@@ -65,7 +65,7 @@ def model_card(
     labels = f", num_labels={len(label_names) if label_names else 1}" if task != "generation" else ""
     library = LIBRARIES.get(method, "peft")
     header = ["---", f"base_model: {_quoted(shown)}", f"library_name: {library}"]
-    header += ["tags:", "- balora", "- ba-lora", f"- {method}", *(["- lora"] if library == "peft" else []), "---"]
+    header += ["tags:", "- balora", "- ba-lora", f"- {method}", *_lora_tag(method, library), "---"]
     tables = [*_table("validation", "eval_", results), *_table("test", "test_", results)]
     names = [f"Classes by id: {', '.join(_escaped(name) for name in label_names)}.", ""] if label_names else []
     return "\n".join(
@@ -89,6 +89,10 @@ def model_card(
             "",
         ]
     )
+
+
+def _lora_tag(method: str, library: str) -> list[str]:
+    return ["- lora"] if library == "peft" and method != "bitfit" else []
 
 
 def _table(split: str, prefix: str, results: Mapping[str, float]) -> list[str]:

@@ -15,6 +15,7 @@ from balora.errors import did_you_mean
 from balora.recipe.document import Document, FoundProblem, KeyPath
 from balora.recipe.keys import USUAL_KEY, section_settings
 from balora.recipe.schema import tasks_of_preset
+from balora.settings import Settings
 from balora.training.argument_fields import expectation, nearest_choice, shown
 
 _QUOTED = re.compile(r"'([^']*)'")
@@ -87,11 +88,19 @@ def _field_path(document: Document, detail: ErrorDetails) -> KeyPath:
     path = _written_path(document.values, location) or tuple(location[:2])
     named = _FIELD_FIRST.match(detail["msg"].removeprefix("Value error, "))
     if named is None or detail["type"] != "value_error":
-        return path[:2]
+        return path[:3] if nested_settings(path) else path[:2]
     if "." in named[1]:
         return tuple(named[1].split("."))
     settings = section_settings().get(str(path[0])) if path else None
     return (path[0], named[1]) if settings is not None and named[1] in settings.model_fields else path
+
+
+def nested_settings(path: KeyPath) -> type[Settings] | None:
+    """The settings behind a field that is a mapping of settings of its own, or None."""
+    section = section_settings().get(str(path[0])) if path else None
+    field = section.model_fields.get(str(path[1])) if section is not None and len(path) > 1 else None
+    kind = None if field is None else field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, Settings) else None
 
 
 def _problem(document: Document, path: KeyPath, details: list[ErrorDetails]) -> FoundProblem:
@@ -105,6 +114,10 @@ def _problem(document: Document, path: KeyPath, details: list[ErrorDetails]) -> 
             message = message[named.end() :]
         what, _, fix = message.partition("; ")
         return document.problem(path, what, fix)
+    nested = nested_settings(path)
+    if first["type"] == "extra_forbidden" and nested is not None:
+        what = f"unknown key (value {shown(first['input'])})"
+        return document.problem(path, what, did_you_mean(str(path[-1]), nested.model_fields))
     value = first["input"] if len(details) == 1 else _value_at(document.values, path, first["input"])
     choices = [
         word for detail in details if detail["type"] == "literal_error" for word in _QUOTED.findall(detail["msg"])

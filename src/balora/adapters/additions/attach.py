@@ -13,6 +13,7 @@ from balora.adapters.additions.addition import add_to
 from balora.adapters.additions.bitfit import attach_shifts, biased_layers
 from balora.adapters.additions.blocks import sublayers, width_of
 from balora.adapters.additions.bottleneck import Bottleneck, activation_of
+from balora.adapters.additions.merge import merge_shifts, refuse_merging
 from balora.adapters.additions.save import save_bottlenecks, save_shifts
 from balora.adapters.anchor import ADAPTER_NAME
 from balora.adapters.precision import train_in_float32
@@ -42,9 +43,13 @@ def attach_additions(model: PreTrainedModel, config: AdapterConfig, saved: Seque
     The model stays the object that it was; `save_pretrained` writes what was trained instead of the whole model.
 
     Raises:
-        ModelError: the model has no bias, its architecture is unknown, or a module to save does not exist.
+        ModelError: the model is quantized, has no bias or an unknown architecture, or a module to save does not exist.
     """
     check_additions(model, config)
+    if vars(model).get("is_quantized"):
+        # transformers' Trainer takes quantized models with adapters in PEFT alone.
+        what = f"{config.method} cannot train on a quantized base"
+        raise ModelError.at("adapter.method", what, "load the model without quantization, or use lora or pissa")
     model.requires_grad_(False)
     saved = list(dict.fromkeys(saved))
     if config.method == "bitfit":
@@ -54,8 +59,13 @@ def attach_additions(model: PreTrainedModel, config: AdapterConfig, saved: Seque
     if saved:
         _set_trainable(model, ADAPTER_NAME, module_names=saved, inference_mode=False)
         train_in_float32(model)
-    save = save_shifts if config.method == "bitfit" else save_bottlenecks
-    vars(model)["save_pretrained"] = functools.partial(save, model, config)
+    own = vars(model)
+    if config.method == "bitfit":
+        own["save_pretrained"] = functools.partial(save_shifts, model, config)
+        own["merge_and_unload"] = functools.partial(merge_shifts, model)
+    else:
+        own["save_pretrained"] = functools.partial(save_bottlenecks, model, config)
+        own["merge_and_unload"] = own["merge_adapter"] = refuse_merging
     return model
 
 

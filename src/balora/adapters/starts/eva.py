@@ -33,10 +33,8 @@ def eva_start(setting: Setting) -> Start:
 
     Source: arXiv 2410.07170; PEFT's get_eva_state_dict.
     """
+    check_inputs(setting)
     calibration = needed(setting.calibration, "eva")
-    if setting.model.config.is_encoder_decoder:
-        what = "eva reads the tokens of one sequence, and this model has an encoder and a decoder"
-        raise ModelError.at("adapter.method", what, "use corda, lora_ga or pissa")
     config = LoraConfig(
         r=setting.config.r,
         target_modules=list(setting.layers),
@@ -87,19 +85,35 @@ def counted_inputs(layer_input: Any, places: Tensor, layer_name: str) -> Tensor:
     return states.flatten(0, -2)
 
 
+def check_inputs(setting: Setting) -> None:
+    """Refuse models and layers that eva cannot read; looks at shapes only.
+
+    Raises:
+        ModelError: an encoder-decoder model, or a layer with too few inputs.
+    """
+    if setting.model.config.is_encoder_decoder:
+        what = "eva reads the tokens of one sequence, and this model has an encoder and a decoder"
+        raise ModelError.at("adapter.method", what, "use corda, lora_ga or pissa")
+    needed_inputs = directions(setting)
+    for name in setting.layers:
+        width = inputs_of(setting.model.get_submodule(name))
+        if needed_inputs > width:
+            what = f"eva takes 2·r·eva_rho = {needed_inputs} directions, and {name} has {width} inputs"
+            raise ModelError.at("adapter.r", what, "lower r or eva_rho, or leave such layers out")
+
+
+def directions(setting: Setting) -> int:
+    """How many directions PEFT's low-rank step works with: twice the largest rank."""
+    return 2 * round(setting.config.r * setting.config.eva_rho)
+
+
 def usable_batches(setting: Setting, calibration: Calibration) -> list[dict[str, Any]]:
     """Batches of at least `batch_size` rows with enough counting tokens each for PEFT's incremental decomposition.
 
     Raises:
-        ModelError: the whole sample has fewer, or a layer is too narrow.
+        ModelError: the whole sample has fewer.
     """
-    # PEFT's low-rank step works with twice the components.
-    tokens_needed = 2 * round(setting.config.r * setting.config.eva_rho)
-    for name in setting.layers:
-        width = inputs_of(setting.model.get_submodule(name))
-        if tokens_needed > width:
-            what = f"eva takes 2·r·eva_rho = {tokens_needed} directions, and {name} has {width} inputs"
-            raise ModelError.at("adapter.r", what, "lower r or eva_rho, or leave such layers out")
+    tokens_needed = directions(setting)
     batches = list(_grouped(setting, calibration, tokens_needed))
     if not batches:
         what = f"eva needs batches of at least {tokens_needed} tokens that carry labels; the whole sample has fewer"

@@ -69,7 +69,11 @@ def peft_config(setting: Setting) -> LoraConfig:
 
 
 def check_width(setting: Setting) -> None:
-    """Refuse layers that cannot give 2r singular vectors; PEFT would cut the factors short."""
+    """Refuse layers that cannot give 2r singular vectors, by their shapes; PEFT would cut the factors short.
+
+    Raises:
+        ModelError: names the first such layer.
+    """
     for name in setting.layers:
         side = min(setting.model.get_submodule(name).weight.shape)
         if 2 * setting.config.r > side:

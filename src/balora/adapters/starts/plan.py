@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import torch
 from peft import LoraConfig
 from peft.tuners.lora.layer import Linear as LoraLinear
 from torch import Tensor, nn
@@ -57,7 +58,9 @@ def factors_by_peft(weight: Tensor, rank: int, scaling: float, config: LoraConfi
     copied = nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
     copied.weight = nn.Parameter(weight.detach().float().clone(), requires_grad=False)
     vars(copied).update(prepared)
-    layer = LoraLinear(copied, ADAPTER_NAME, config, r=rank, lora_alpha=scaling * rank)
+    # Making the layer draws numbers that the start then replaces.
+    with torch.random.fork_rng(devices=[]):
+        layer = LoraLinear(copied, ADAPTER_NAME, config, r=rank, lora_alpha=scaling * rank)
     down, up = layer.lora_A[ADAPTER_NAME].weight, layer.lora_B[ADAPTER_NAME].weight
     return Factors(down=down.detach().float(), up=up.detach().float())
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
-from balora.adapters import METHODS, AdapterConfig, attach_adapter, limits
-from balora.adapters.limits import ENCODER_DECODER, LIMITS, STACKED_EXPERTS, TRAITS, Limit
+from balora.adapters import METHODS, AdapterConfig, Calibration, attach_adapter, limits
+from balora.adapters.limits import ENCODER_DECODER, LIMITS, NO_BIASES, STACKED_EXPERTS, TRAITS, Limit
 from balora.errors import ModelError
-from tests.support import tiny
+from tests.adapters.families import LATER_METHODS
+from tests.support import rows, tiny
 
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 
@@ -19,7 +22,12 @@ def test_the_table_names_methods_and_traits_that_exist() -> None:
 
 @pytest.mark.parametrize(
     ("family", "head", "expected"),
-    [("mixtral", "causal_lm", [STACKED_EXPERTS]), ("t5", "seq2seq_lm", [ENCODER_DECODER]), ("llama", "causal_lm", [])],
+    [
+        ("mixtral", "causal_lm", [STACKED_EXPERTS, NO_BIASES]),
+        ("t5", "seq2seq_lm", [ENCODER_DECODER, NO_BIASES]),
+        ("llama", "causal_lm", [NO_BIASES]),
+        ("gpt2", "causal_lm", []),
+    ],
 )
 def test_traits_are_read_off_the_model(family: str, head: str, expected: list[str]) -> None:
     model = tiny.build(family, head)
@@ -32,11 +40,13 @@ def test_a_method_that_cannot_reach_experts_names_one_and_the_way_out(method: st
     names = [name for name, _ in base.named_modules()]
     others = r"\[k_proj, o_proj, q_proj, v_proj\]"
     with pytest.raises(
-        ModelError, match=rf"{method} cannot adapt model\.layers\.0\.mlp\.experts\.gate_up_proj .*{others}"
+        ModelError, match=rf"{re.escape(method)} cannot adapt model\.layers\.0\.mlp\.experts\.gate_up_proj .*{others}"
     ):
         attach_adapter(base, AdapterConfig(method=method, r=2))
     assert [name for name, _ in base.named_modules()] == names
-    attach_adapter(base, AdapterConfig(method=method, r=2, target_modules=ATTENTION))
+    sample = Calibration(rows.language_rows(12).to_list(), rows.collator("generation"))
+    config = AdapterConfig(method=method, r=2, target_modules=ATTENTION, **LATER_METHODS.get(method, {}))
+    attach_adapter(base, config, calibration=sample)
 
 
 def test_a_method_that_a_whole_model_refuses_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

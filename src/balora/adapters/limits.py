@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from transformers import PreTrainedModel
 
+from balora.adapters.additions.bitfit import biased_layers
 from balora.adapters.registry import METHODS
 from balora.adapters.targets import expert_stacks, goes_by_weight
 from balora.errors import ModelError
@@ -18,10 +19,22 @@ STACKED_EXPERTS = "stacked experts"
 ENCODER_DECODER = "an encoder and a decoder"
 """T5 and its kind."""
 
+NO_BIASES = "no biases"
+"""Llama and most decoders after it."""
+
+
+def _has_no_biases(model: PreTrainedModel) -> bool:
+    try:
+        return not biased_layers(model)
+    except ModelError:
+        return True
+
+
 TRAITS: Mapping[str, Callable[[PreTrainedModel], bool]] = MappingProxyType(
     {
         STACKED_EXPERTS: lambda model: bool(expert_stacks(model)),
         ENCODER_DECODER: lambda model: bool(model.config.is_encoder_decoder),
+        NO_BIASES: _has_no_biases,
     }
 )
 """What a model may have -> whether it has it."""
@@ -44,6 +57,8 @@ _NO_INPUTS = "its start looks at the inputs of each layer, and stacked experts a
 LIMITS: tuple[Limit, ...] = (
     Limit("dora", STACKED_EXPERTS, "PEFT keeps no magnitudes for a parameter that holds several matrices"),
     Limit("adalora", STACKED_EXPERTS, "PEFT moves the ranks of layers only"),
+    Limit("eva", ENCODER_DECODER, "it reads the tokens of one sequence"),
+    Limit("bitfit", NO_BIASES, "it trains nothing else"),
     *(Limit(name, STACKED_EXPERTS, _NO_INPUTS) for name, method in METHODS.items() if method.calibrated),
 )
 """Every impossible pair; all others work."""

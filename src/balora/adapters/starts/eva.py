@@ -86,14 +86,11 @@ def counted_inputs(layer_input: Any, places: Tensor, layer_name: str) -> Tensor:
 
 
 def check_inputs(setting: Setting) -> None:
-    """Refuse models and layers that eva cannot read; looks at shapes only.
+    """Refuse layers that eva cannot read; looks at shapes only.
 
     Raises:
-        ModelError: an encoder-decoder model, or a layer with too few inputs.
+        ModelError: a layer with too few inputs.
     """
-    if setting.model.config.is_encoder_decoder:
-        what = "eva reads the tokens of one sequence, and this model has an encoder and a decoder"
-        raise ModelError.at("adapter.method", what, "use corda, lora_ga or pissa")
     needed_inputs = directions(setting)
     for name in setting.layers:
         width = inputs_of(setting.model.get_submodule(name))

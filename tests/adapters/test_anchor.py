@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import peft
 import pytest
 import torch
@@ -90,7 +92,37 @@ def test_anchor_in_the_base_s_format_still_cancels_exactly(dtype: torch.dtype) -
         assert anchor.down.dtype == dtype
         assert layer.lora_A[ADAPTER_NAME].weight.dtype == torch.float32
         down, up = stacked_factors(layer, ADAPTER_NAME)
-        assert (up @ down).abs().max() < 1e-6
+        assert (up @ down).abs().max() == 0
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_the_start_is_the_base_to_the_last_bit(family: str, autocast: bool) -> None:
+    base, inputs = tiny.FAMILIES[family](), inputs_for(family)
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        truth = logits(base, inputs)
+        assert torch.equal(logits(attach_adapter(base, AdapterConfig(r=4, alpha=6)), inputs), truth)
+
+
+def test_16_bits_cost_a_share_of_the_update_not_of_the_principal_part() -> None:
+    """Under autocast, and for whoever loads the saved adapter in bfloat16."""
+    model = attach_adapter(tiny.build("llama"), AdapterConfig(r=4))
+    state = model.state_dict()
+    starts = {name: as_float64(state, name) for name, _ in adapted_layers(model)}
+    disturb(model, size=1e-3)
+    plain = as_plain_lora(model.state_dict())
+    for name, layer in adapted_layers(model):
+        update = as_float64(model.state_dict(), name) - starts[name]
+        for down, up in (stacked_factors(layer, ADAPTER_NAME), as_float64(plain, name, factors=True)):
+            found = up.bfloat16().double() @ down.bfloat16().double()
+            assert (found - update).norm() < 0.01 * update.norm()
+
+
+def as_float64(state: Any, layer: str, *, factors: bool = False) -> Any:
+    """B·A of a layer in a state, or A and B themselves."""
+    down = state[f"{layer}.lora_A.{ADAPTER_NAME}.weight"].double()
+    up = state[f"{layer}.lora_B.{ADAPTER_NAME}.weight"].double()
+    return (down, up) if factors else up @ down
 
 
 def test_the_anchor_is_no_parameter() -> None:

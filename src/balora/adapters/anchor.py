@@ -6,7 +6,12 @@ not the pretrained model. Here the base weight W stays as it is and every adapte
     y = W x + s·( B A − B₀ A₀ ) x          A, B trained; A₀, B₀ their frozen start, the anchor
 
 At step 0 the bracket is 0 and y = W x; gradients with respect to A and B are PiSSA's; with the adapter off y = W x
-bitwise; and the trained function is a plain LoRA of rank 2r with factors [A; A₀] and [B, −B₀].
+bitwise; and the trained function is a plain LoRA of rank 2r. Of the ways to write it,
+
+    B A − B₀ A₀ = [B − B₀, B₀] [A; A − A₀]
+
+is taken: its factors shrink with the update, so that 16 bits cost a share of the update and not, as [B, −B₀] [A; A₀]
+would, a share of the principal part, which after a few steps is a thousand times larger. At step 0 it is exactly 0.
 """
 
 from __future__ import annotations
@@ -39,10 +44,7 @@ class Anchor(nn.Module):
 
 
 class AnchoredVariant(LoraVariant):
-    """PEFT's hook for a changed LoRA forward: adds s·(BA − B₀A₀)x as one product of rank 2r.
-
-    One product instead of two also cancels better in low precision: both halves are summed in the same accumulator.
-    """
+    """PEFT's hook for a changed LoRA forward: adds s·(BA − B₀A₀)x as one product of rank 2r."""
 
     def supports_lora_conversion(self) -> bool:
         """No: PEFT would convert BA alone. `save_pretrained` writes the plain LoRA."""
@@ -81,11 +83,9 @@ class AnchoredVariant(LoraVariant):
 
 
 def stacked_factors(module: LoraLayer, adapter_name: str) -> tuple[Tensor, Tensor]:
-    """[A; A₀] of shape (2r, in_features) and [B, −B₀] of shape (out_features, 2r)."""
+    """[A; A − A₀] of shape (2r, in_features) and [B − B₀, B₀] of shape (out_features, 2r)."""
     anchor = module.anchor[adapter_name]
-    down = torch.cat([module.lora_A[adapter_name].weight, anchor.down])
-    up = torch.cat([module.lora_B[adapter_name].weight, -anchor.up], dim=1)
-    return down, up
+    return with_anchor(module.lora_A[adapter_name].weight, module.lora_B[adapter_name].weight, anchor.down, anchor.up)
 
 
 def anchored_delta(module: LoraLayer, adapter_name: str) -> Tensor:
@@ -131,7 +131,7 @@ def as_plain_lora(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         state_dict: the model's full state, or any part of it that holds whole layers.
 
     Returns:
-        A new mapping; anchors are gone, `lora_A` is [A; A₀] and `lora_B` is [B, −B₀].
+        A new mapping; anchors are gone, `lora_A` is [A; A − A₀] and `lora_B` is [B − B₀, B₀].
     """
     plain = {name: value for name, value in state_dict.items() if f".anchor.{ADAPTER_NAME}." not in name}
     for name in state_dict:
@@ -145,11 +145,16 @@ def as_plain_lora(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def with_anchor(down: Tensor, up: Tensor, anchor_down: Tensor, anchor_up: Tensor) -> tuple[Tensor, Tensor]:
-    """[A; A₀] and [B, −B₀]; for each expert where the anchor's factors are stacked, in PEFT's flat layout."""
+    """[A; A − A₀] and [B − B₀, B₀]; for each expert where the anchor's factors are stacked, in PEFT's flat layout."""
     if anchor_down.dim() == 2:
-        return torch.cat([down, anchor_down]), torch.cat([up, -anchor_up], dim=1)
+        return torch.cat([down, down - anchor_down]), torch.cat([up - anchor_up, anchor_up.to(up.dtype)], dim=1)
     expert_down, expert_up = split_experts(down, up, len(anchor_down))
-    return join_experts(torch.cat([expert_down, anchor_down], dim=1), torch.cat([expert_up, -anchor_up], dim=2))
+    return join_experts(*experts_with_anchor(expert_down, expert_up, anchor_down, anchor_up))
+
+
+def experts_with_anchor(down: Tensor, up: Tensor, anchor_down: Tensor, anchor_up: Tensor) -> tuple[Tensor, Tensor]:
+    """[A; A − A₀] of shape (E, 2r, in) and [B − B₀, B₀] of shape (E, out, 2r)."""
+    return torch.cat([down, down - anchor_down], dim=1), torch.cat([up - anchor_up, anchor_up.to(up.dtype)], dim=2)
 
 
 def split_experts(down: Tensor, up: Tensor, experts: int) -> tuple[Tensor, Tensor]:

@@ -2,11 +2,7 @@
 
 PEFT adapts such a parameter through a `ParamWrapper`: A of shape (E·r, in) and B of shape (out, r·E) hold one pair of
 factors for each of the E experts, and for the length of a forward the parameter is W + s·BA. An anchored one is
-
-    W + s·((B − B₀) A + B₀ (A − A₀))
-
-which equals W + s·(BA − B₀A₀). Written so, it is W to the last bit at step 0, and rounding the factors to 16 bits costs
-a share of the update rather than a share of the principal part.
+W + s·(BA − B₀A₀), which at step 0 is W to the last bit.
 """
 
 from __future__ import annotations
@@ -17,7 +13,14 @@ import torch
 from peft.tuners.lora.layer import ParamWrapper
 from torch import Tensor, nn
 
-from balora.adapters.anchor import ADAPTER_NAME, ANCHOR_FORMATS, Anchor, join_experts, split_experts
+from balora.adapters.anchor import (
+    ADAPTER_NAME,
+    ANCHOR_FORMATS,
+    Anchor,
+    experts_with_anchor,
+    join_experts,
+    split_experts,
+)
 from balora.adapters.factors import Factors
 
 
@@ -49,10 +52,8 @@ class AnchoredParameter(ParamWrapper):
         flat_down, flat_up = self.lora_A[adapter_name].weight, self.lora_B[adapter_name].weight
         down, up = split_experts(flat_down, flat_up, self.num_experts)
         anchor = self.anchor[adapter_name]
-        return (
-            torch.cat([up - anchor.up, anchor.up.to(up.dtype)], dim=2),
-            torch.cat([down, down - anchor.down], dim=1),
-        )
+        both_down, both_up = experts_with_anchor(down, up, anchor.down, anchor.up)
+        return both_up, both_down
 
 
 def expert_weights(layer: ParamWrapper) -> list[Tensor]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from balora import prepare_model
 from balora.adapters import AdapterConfig, attach_adapter, count_parameters
 from tests.support import tiny
+from tests.support.bits import load_in_bits, save_wide
 
 
 def test_adapter_numbers_are_rank_times_both_sides() -> None:
@@ -36,3 +40,13 @@ def test_full_fine_tuning_trains_all_of_it() -> None:
 
 
 PROJECTIONS = [f"self_attn.{n}_proj" for n in "qkvo"] + [f"mlp.{n}_proj" for n in ("gate", "up", "down")]
+
+
+def test_packed_weights_count_as_what_they_stand_for(tmp_path: Path) -> None:
+    full = save_wide(tmp_path, "llama")
+    expected = sum(parameter.numel() for parameter in full.parameters())
+    for start in ("anchor", "residual"):
+        config = AdapterConfig(method="pissa", r=4, quantized_start=start)
+        counts = count_parameters(prepare_model(load_in_bits(tmp_path, "llama"), config))
+        assert counts.total - counts.adapter == expected
+        assert counts.anchor == counts.adapter

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
+
+from pydantic import field_validator
 
 from balora.settings import Settings
 
@@ -37,3 +39,10 @@ class ModelSettings(Settings):
     """nf4: number format that a layer's weights are unpacked to for its product; `auto` takes that of `dtype`."""
     double_quantization: bool = False
     """nf4: quantize the scales too, which saves 0.37 bits per weight."""
+
+    @field_validator("quantization", mode="before")
+    @classmethod
+    def _name_the_four_bits_there_are(cls, value: Any) -> Any:
+        if str(value).lower() in {"int4", "torchao_int4", "4bit", "fp4"}:
+            raise ValueError(f"quantization is '{value}'; PEFT trains on torchao's 8 bits only: for 4 bits write nf4")
+        return value

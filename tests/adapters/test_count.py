@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import transformers
 
+from balora import prepare_model
 from balora.adapters import METHODS, AdapterConfig, attach_adapter, count_parameters
 from tests.adapters.families import adapt
 from tests.support import tiny
+from tests.support.bits import load_in_bits, save_wide
 
 
 def test_adapter_numbers_are_rank_times_both_sides() -> None:
@@ -105,3 +108,13 @@ def test_what_trains_is_counted_once_as_adapter_or_head(method: str) -> None:
     assert counts.trainable == sum(p.numel() for p in model.parameters() if p.requires_grad)
     assert counts.head == sum(p.numel() for p in tiny.FAMILIES["bert"]().classifier.parameters())
     assert (counts.anchor > 0) == METHODS[method].anchored
+
+
+def test_packed_weights_count_as_what_they_stand_for(tmp_path: Path) -> None:
+    full = save_wide(tmp_path, "llama")
+    expected = sum(parameter.numel() for parameter in full.parameters())
+    for start in ("anchor", "residual"):
+        config = AdapterConfig(method="pissa", r=4, quantized_start=start)
+        counts = count_parameters(prepare_model(load_in_bits(tmp_path, "llama"), config))
+        assert counts.total - counts.adapter == expected
+        assert counts.anchor == counts.adapter

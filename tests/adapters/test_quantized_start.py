@@ -120,10 +120,15 @@ def test_more_iterations_miss_less_and_all_miss_less_than_plain_quantization(tmp
     assert nuclear == sorted(nuclear, key=lambda value: value or 0.0)
 
 
-def test_layers_that_are_not_quantized_start_at_their_residual_too(tmp_path: Path) -> None:
-    save_wide(tmp_path, "llama", intermediate_size=96)
-    adapted = adapt(tmp_path, "llama", quantized_start="residual")
-    assert "Linear4bit" not in type(adapted.get_submodule("base_model.model.model.layers.0.mlp.down_proj")).__name__
+@pytest.mark.parametrize("iterations", [1, 3])
+def test_layers_that_are_not_quantized_start_at_their_residual_too(tmp_path: Path, iterations: int) -> None:
+    full = save_wide(tmp_path, "llama", intermediate_size=96)
+    adapted = adapt(tmp_path, "llama", quantized_start="residual", quantized_start_iterations=iterations)
+    layer = adapted.get_submodule("base_model.model.model.layers.0.mlp.down_proj")
+    assert "Linear4bit" not in type(layer).__name__
+    start = layer.quantized_start["default"]
+    began = layer.get_base_layer().weight + start.up @ start.down
+    torch.testing.assert_close(began, full.get_submodule("model.layers.0.mlp.down_proj").weight, rtol=1e-4, atol=1e-5)
     assert torch.equal(logits(adapted, "llama"), teacher_logits(adapted, "llama"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from balora.artefacts import model_card, regularizers_in_words
+from balora.artefacts import QuantizedBase, model_card, regularizers_in_words
 
 
 def card(**changes: object) -> str:
@@ -80,3 +80,19 @@ def test_weights_in_words() -> None:
     weights = {"consistency_weight": 0.025, "diversity_weight": 0.005, "spectral_weight": 0.0}
     assert regularizers_in_words(weights) == "consistency 0.025, diversity 0.005, spectral 0"
     assert regularizers_in_words(dict.fromkeys(weights, 0.0)) == "none"
+
+
+def test_a_quantized_base_is_explained_and_loaded_as_it_was() -> None:
+    base = QuantizedBase("Trained in four bits.", ", quantization_config=Four()", "from package import Four")
+    card = model_card(
+        base_name="org/m",
+        task="generation",
+        method="pissa",
+        regularizers="none",
+        parameters="p",
+        results={},
+        quantized=base,
+    )
+    assert "Trained in four bits." in card
+    assert "from package import Four" in card
+    assert 'from_pretrained("org/m", quantization_config=Four())' in card

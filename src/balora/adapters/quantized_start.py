@@ -109,7 +109,9 @@ def residual_start(
         The last factors, float32.
     """
     full, target = weight.float(), weight.float()
-    for _ in range(config.quantized_start_iterations):
+    # Without quantization nothing is left to fit after the first time.
+    exact = quantization_of(base) is None
+    for _ in range(1 if exact else config.quantized_start_iterations):
         factors = find_factors(
             target,
             config.r,
@@ -175,7 +177,8 @@ def matching_weight(name: str, base: nn.Module, weights: CheckpointWeights, *, s
     """
     present = base_weight(base)
     if quantization_of(base) is None:
-        return present
+        # A copy: the residual will be written over the layer's own numbers.
+        return present.clone()
     weight = weights.read(plain_name(name), transposed=stored_transposed(base)).to(present.device)
     same = present if start is None else present.float() + start
     if weight.shape != same.shape or not relative_error(weight, same) < _SAME_WEIGHT:

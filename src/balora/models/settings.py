@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from balora.settings import Settings
 
@@ -42,3 +42,10 @@ class ModelSettings(Settings):
     router_aux_loss_coef: float | None = Field(default=None, ge=0)
     """Mixtures of experts: weight of the loss that keeps experts evenly used; 0: without it. Left out: the model's own
     weight where its configuration sets `output_router_logits`, else without it."""
+
+    @field_validator("quantization", mode="before")
+    @classmethod
+    def _name_the_four_bits_there_are(cls, value: Any) -> Any:
+        if str(value).lower() in {"int4", "torchao_int4", "4bit", "fp4"}:
+            raise ValueError(f"quantization is '{value}'; PEFT trains on torchao's 8 bits only: for 4 bits write nf4")
+        return value

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from balora.adapters import AdapterConfig
     from balora.recipe import Recipe, load_recipe
-    from balora.run import RunResult, train
+    from balora.run import RunResult, evaluate, train
     from balora.training import BALoraConfig, BALoraTrainer, prepare_model
 
 __version__ = "0.1.0"
@@ -23,6 +23,7 @@ _ROOMS = {
     "BALoraTrainer": "training",
     "Recipe": "recipe",
     "RunResult": "run",
+    "evaluate": "run",
     "load_recipe": "recipe",
     "prepare_model": "training",
     "train": "run",
@@ -34,6 +35,7 @@ __all__ = [
     "BALoraTrainer",
     "Recipe",
     "RunResult",
+    "evaluate",
     "load_recipe",
     "prepare_model",
     "train",

@@ -130,7 +130,7 @@ def _found_in(train: Sequence[Example], ids: dict[str, int], wanted: NDArray[np.
         hashes = _hashes(words)
         at = np.minimum(np.searchsorted(wanted, hashes), len(wanted) - 1)
         for position in np.flatnonzero(wanted[at] == hashes):
-            found.setdefault(int(hashes[position]), places[position])
+            found.setdefault(int(hashes[position]), places[int(position)])
     return found
 
 

@@ -128,6 +128,19 @@ def _of(request: Any) -> tuple[str, Mapping[str, Any]]:
     return prompt, settings
 
 
+def write_texts(writer: HFLM, prompts: Sequence[str], generation: Mapping[str, Any]) -> list[str]:
+    """One text per prompt, through the same class, outside any task."""
+    from lm_eval.api.instance import Instance
+
+    requests = [
+        Instance(request_type="generate_until", doc={}, arguments=(prompt, dict(generation)), idx=0)
+        for prompt in prompts
+    ]
+    with _quiet():
+        texts: list[str] = writer.generate_until(requests)
+    return texts
+
+
 def room_for(model_length: int, wanted_tokens: int, given: int | None) -> tuple[int, str | None]:
     """How many tokens may be generated, and a note where the suite's own number does not fit the model.
 
@@ -157,6 +170,7 @@ def run_task(
     shots: int | None = None,
     samples: int = 1,
     generation: Mapping[str, Any] | None = None,
+    chat: bool = False,
     seed: int = 0,
 ) -> HarnessOutcome:
     """Run one of our task files; every number that is reported is made of the items that come back.
@@ -169,6 +183,7 @@ def run_task(
         shots: few-shot examples in place of the task's own number.
         samples: texts per item.
         generation: settings in place of the task's own.
+        chat: put prompts into the tokenizer's chat template.
         seed: of few-shot choice and sampling.
     """
     from lm_eval.evaluator import evaluate
@@ -188,7 +203,7 @@ def run_task(
         found.set_config(key="repeats", value=samples)
         _keep_all_samples(found, samples)
         transformers.set_seed(seed)
-        results = evaluate(writer, loaded, limit=limit, bootstrap_iters=0, log_samples=True)
+        results = evaluate(writer, loaded, limit=limit, bootstrap_iters=0, log_samples=True, apply_chat_template=chat)
         settings = dict(found.get_config("generation_kwargs") or {})
     return _outcome(results["samples"][task], writer, settings, str(results["versions"][task]))
 

@@ -49,7 +49,7 @@ class Estimate:
         if math.isnan(self.value):
             return f"undefined (n = {self.items})"
         if math.isnan(self.low):
-            return f"{self.value:.4f} (n = {self.items})"
+            return f"{self.value:.4f} (n = {self.items}; {self.method})"
         return f"{self.value:.4f} [{self.low:.4f}, {self.high:.4f}] (n = {self.items})"
 
 

@@ -205,7 +205,7 @@ def run_task(
         transformers.set_seed(seed)
         results = evaluate(writer, loaded, limit=limit, bootstrap_iters=0, log_samples=True, apply_chat_template=chat)
         settings = dict(found.get_config("generation_kwargs") or {})
-    return _outcome(results["samples"][task], writer, settings, str(results["versions"][task]))
+        return _outcome(results["samples"][task], writer, settings, str(results["versions"][task]))
 
 
 def _keep_all_samples(task: Any, samples: int) -> None:

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,6 +94,20 @@ def predictions_from_logits(logits: NDArray[np.floating], task: Task) -> Values:
     return logits.squeeze(-1) if task == "regression" else logits.argmax(axis=-1)
 
 
+def keep_predictions(task: Task) -> Callable[[Any, Any], Any]:
+    """What transformers' Trainer calls after each batch of an evaluation: of its logits only the predictions are kept.
+
+    So an evaluation never holds the logits of more than one batch.
+    """
+
+    def reduce(logits: Any, labels: Any) -> Any:
+        del labels
+        first = logits[0] if isinstance(logits, tuple) else logits
+        return first.squeeze(-1) if task == "regression" else first.argmax(dim=-1)
+
+    return reduce
+
+
 def metrics_function(names: Sequence[str], task: Task) -> Callable[[object], dict[str, float]] | None:
     """What transformers' Trainer calls after evaluation; None where the loss is the only score."""
     if not names:
@@ -101,7 +116,8 @@ def metrics_function(names: Sequence[str], task: Task) -> Callable[[object], dic
     def compute(prediction: object) -> dict[str, float]:
         logits, references = prediction.predictions, prediction.label_ids  # type: ignore[attr-defined]
         first = logits[0] if isinstance(logits, tuple) else logits
-        return score_all(names, predictions_from_logits(first, task), references)
+        reduced = first.ndim == references.ndim  # by keep_predictions
+        return score_all(names, first if reduced else predictions_from_logits(first, task), references)
 
     return compute
 

@@ -25,7 +25,8 @@ def evaluated_steps(folder: Path) -> list[int]:
 
 
 def trained(folder: Path, evaluation: dict[str, Any], **training: Any) -> RunResult:
-    recipe = recipe_for("classification", folder, evaluation=evaluation, training={"max_steps": 6, **training})
+    saved = {"save_strategy": "steps", "save_steps": evaluation["every"]} if "keep_best" in evaluation else {}
+    recipe = recipe_for("classification", folder, evaluation=evaluation, training={"max_steps": 6, **saved, **training})
     return train(recipe, show_progress=False)
 
 
@@ -56,7 +57,13 @@ def test_patience_ends_the_run_and_says_so(tmp_path: Path) -> None:
 
 def test_a_resumed_run_counts_its_patience_on(tmp_path: Path) -> None:
     evaluation = {"every": 2, "keep_best": "accuracy", "patience": 3}
-    changes = {"learning_rate": 1e-12, "max_steps": 40, "save_total_limit": 10}
+    changes = {
+        "learning_rate": 1e-12,
+        "max_steps": 40,
+        "save_total_limit": 10,
+        "save_strategy": "steps",
+        "save_steps": 2,
+    }
     recipe = recipe_for("classification", tmp_path, evaluation=evaluation, training=changes)
     whole = train(recipe, show_progress=False).folder
     assert evaluated_steps(whole)[-1] == 8
@@ -106,7 +113,7 @@ HEAD = "task: classification\nmodel: {name_or_path: m}\ndata: {train: t.csv, val
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("evaluation: {every: 0}", "every is 0; expected a number of steps"),
+        ("evaluation: {every: 0}", "is 0; expected a number of steps"),
         ("evaluation: {patience: 2}", "patience needs a score"),
         ("evaluation: {every: end, keep_best: loss}", "only one; set every to epoch"),
         ("evaluation: {keep_best: acuracy}", "did you mean 'accuracy'"),

@@ -30,11 +30,13 @@ MBPP_TEST_IDS = range(11, 511)
 
 
 def rows(suite: str, data: str, shots: str | None) -> datasets.DatasetDict:
-    """The items as the harness wants them, with few-shot examples as the split `train`."""
-    found = {"test": list(read_rows(GENERATION_SUITES[suite], data).rows)}
-    if shots is not None:
-        found["train"] = list(read_rows(GENERATION_SUITES[suite], shots).rows)
-    return datasets.DatasetDict({split: datasets.Dataset.from_list(each) for split, each in found.items()})
+    """The items as the harness wants them, with few-shot examples as the split `train`, empty where there are none."""
+    items = list(read_rows(GENERATION_SUITES[suite], data).rows)
+    examples = list(read_rows(GENERATION_SUITES[suite], shots).rows) if shots is not None else []
+    columns = {name: [row[name] for row in examples] for name in items[0]}
+    return datasets.DatasetDict(
+        {"test": datasets.Dataset.from_list(items), "train": datasets.Dataset.from_dict(columns)}
+    )
 
 
 def _loader(suite: str) -> Callable[..., datasets.DatasetDict]:

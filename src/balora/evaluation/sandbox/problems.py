@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -70,7 +71,7 @@ def names_from_outside(source: str) -> set[str]:
     """
     read: set[str] = set()
     bound: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(_parsed(source)):
         if isinstance(node, ast.Name):
             (read if isinstance(node.ctx, ast.Load) else bound).add(node.id)
         elif isinstance(node, ast.Import | ast.ImportFrom):
@@ -87,7 +88,7 @@ def names_from_outside(source: str) -> set[str]:
 def names_defined(source: str) -> set[str]:
     """Functions, classes and values that the source defines at its top level; imports are not among them."""
     defined: set[str] = set()
-    for node in ast.parse(source).body:
+    for node in _parsed(source).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             defined.add(node.name)
         elif isinstance(node, ast.Assign):
@@ -95,9 +96,16 @@ def names_defined(source: str) -> set[str]:
     return defined
 
 
+def _parsed(source: str) -> ast.Module:
+    """The syntax tree; what Python would warn about in others' source is nothing our user can change."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(source)
+
+
 def _compiles(source: str) -> bool:
     try:
-        compile(source, "<prompt>", "exec")
+        _parsed(source)
     except (SyntaxError, ValueError):
         return False
     return True

@@ -38,6 +38,8 @@ class GenerationSuite:
     shots: int = 0
     runs_code: bool = False
     """Whether what the model writes is run, in the sandbox."""
+    item_ids: range | None = None
+    """Task ids of the items, where the file also holds others."""
 
 
 _GSM8K = HubDataset("openai/gsm8k", "main", None)
@@ -47,6 +49,9 @@ _MBPP = HubDataset("google-research-datasets/mbpp", "full", None)
 _MATH_FILES = ("math500/test_ori.jsonl", "math500/test.jsonl", "test_ori.jsonl")
 _SVAMP_FILES = ("svamp/test.jsonl",)
 _SVAMP_COLUMNS = ("Body", "Question", "Answer")
+
+MBPP_TEST_IDS = range(11, 511)
+"""MBPP's test split; 1 to 10 are for prompts (Austin et al. 2021, arXiv 2108.07732, section 2.1)."""
 
 GENERATION_SUITES: Mapping[str, GenerationSuite] = {
     suite.name: suite
@@ -114,6 +119,7 @@ GENERATION_SUITES: Mapping[str, GenerationSuite] = {
             _MBPP,
             shots=3,
             runs_code=True,
+            item_ids=MBPP_TEST_IDS,
         ),
         GenerationSuite(
             "mbpp_sanitized",
@@ -125,6 +131,7 @@ GENERATION_SUITES: Mapping[str, GenerationSuite] = {
             HubDataset("google-research-datasets/mbpp", "sanitized", None),
             shots=3,
             runs_code=True,
+            item_ids=MBPP_TEST_IDS,
         ),
     )
 }
@@ -141,6 +148,13 @@ class GenerationRows:
     where: str
     sha256: str | None
     revision: str | None = None
+
+
+def items_of(suite: GenerationSuite, rows: GenerationRows) -> tuple[dict[str, Any], ...]:
+    """The rows that are asked, without those that are only for prompts."""
+    if suite.item_ids is None:
+        return rows.rows
+    return tuple(row for row in rows.rows if int(row["task_id"]) in suite.item_ids)
 
 
 def data_of(suite: GenerationSuite, data: Path | None) -> str:

@@ -17,6 +17,7 @@ from balora.evaluation.generation_suites import (
     GenerationRows,
     GenerationSuite,
     data_of,
+    items_of,
     read_rows,
     shots_of,
 )
@@ -24,6 +25,7 @@ from balora.evaluation.harness import require_harness
 from balora.evaluation.heads import head_ids
 from balora.evaluation.label_words import LabelWords, words_for
 from balora.evaluation.labelled_sets import LABELLED_SETS, labelled_set, source_of
+from balora.evaluation.sandbox import require_sandbox
 from balora.evaluation.settings import ScoringSettings
 from balora.evaluation.transfers import in_domain_set, transfer_to, transfers_of
 from balora.run.subject import Subject
@@ -92,7 +94,7 @@ class GenerationJob:
         column = next(
             name for name in ("question", "problem", "prompt", "text", "Question") if name in self.rows.rows[0]
         )
-        rows = self.rows.rows[: self.limit]
+        rows = items_of(self.definition, self.rows)[: self.limit]
         return tuple(
             PromptedText(str(row["place"]), " ".join(str(row[name]) for name in ("Body", column) if name in row), "")
             for row in rows
@@ -272,4 +274,6 @@ def _generation(
     shots = suite.shots if settings.shots is None else settings.shots
     file = data_of(suite, data)
     rows = read_rows(suite, file)
+    if suite.runs_code:
+        require_sandbox(allow_unsandboxed=settings.unsandboxed)
     return GenerationJob(name, suite, file, shots_of(suite, data, shots), shots, rows, limit)

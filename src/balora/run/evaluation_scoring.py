@@ -165,7 +165,8 @@ def _score_generation(
         chat=settings.chat,
         seed=settings.seed,
     )
-    values = {name: np.array([item.metrics[name] for item in outcome.items]) for name in job.definition.metrics}
+    names = dict.fromkeys([*job.definition.metrics, *outcome.items[0].metrics])
+    values = {name: np.array([item.metrics[name] for item in outcome.items]) for name in names}
     shown = {**outcome.generation, "shots": job.shots, "samples": settings.samples, "chat": settings.chat}
     facts = {"prompts_cut": outcome.prompts_cut, "task_version": outcome.task_version}
     notes = [note] if note else []

@@ -13,6 +13,7 @@ from typing import Any
 import datasets
 
 from balora.data.prompts import alpaca_prompt
+from balora.errors import ResourceError
 from balora.evaluation.answers import (
     answer_after_phrase,
     judge_number,
@@ -20,13 +21,12 @@ from balora.evaluation.answers import (
     number_in,
     shared_judge,
 )
-from balora.evaluation.generation_suites import GENERATION_SUITES, read_rows
+from balora.evaluation.generation_suites import GENERATION_SUITES, items_of, read_rows
+from balora.evaluation.pass_at_k import pass_at_k
+from balora.evaluation.sandbox import Verdict, check_humaneval, check_mbpp
 
 Doc = Mapping[str, Any]
 Results = Sequence[str | Sequence[str]]
-
-MBPP_TEST_IDS = range(11, 511)
-"""Task ids of MBPP's test split; 1 to 10 are for prompts (Austin et al. 2021, section 2.1)."""
 
 
 def rows(suite: str, data: str, shots: str | None) -> datasets.DatasetDict:
@@ -50,24 +50,32 @@ def _loader(suite: str) -> Callable[..., datasets.DatasetDict]:
 gsm8k_rows = _loader("gsm8k")
 math500_rows = _loader("math500")
 svamp_rows = _loader("svamp")
-humaneval_rows = _loader("humaneval")
 
 
-def _mbpp_loader(suite: str, text: str) -> Callable[..., datasets.DatasetDict]:
-    def load(*, data: str, **unused: Any) -> datasets.DatasetDict:
+def humaneval_rows(*, data: str, unsandboxed: bool = False, **unused: Any) -> datasets.DatasetDict:
+    """HumanEval's items; `unsandboxed` travels with them to the scorer."""
+    del unused
+    kept = [{**row, "unsandboxed": unsandboxed} for row in read_rows(GENERATION_SUITES["humaneval"], data).rows]
+    return datasets.DatasetDict({"test": datasets.Dataset.from_list(kept)})
+
+
+def _mbpp_loader(name: str, text: str) -> Callable[..., datasets.DatasetDict]:
+    suite = GENERATION_SUITES[name]
+
+    def load(*, data: str, unsandboxed: bool = False, **unused: Any) -> datasets.DatasetDict:
         del unused
-        every = [{**row, "text": row[text]} for row in read_rows(GENERATION_SUITES[suite], data).rows]
-        kept = [{name: row[name] for name in _MBPP_COLUMNS if name in row} for row in every]
-        splits = {
-            "test": [row for row in kept if row["task_id"] in MBPP_TEST_IDS],
-            "prompt": [row for row in kept if row["task_id"] in _MBPP_SHOT_IDS],
-        }
-        return datasets.DatasetDict({name: datasets.Dataset.from_list(each) for name, each in splits.items()})
+        found = read_rows(suite, data)
+        shown = [row for row in found.rows if row["task_id"] in _MBPP_SHOT_IDS]
+        splits = {}
+        for split, each in (("test", items_of(suite, found)), ("prompt", shown)):
+            kept = [{**{key: row[key] for key in _MBPP_COLUMNS if key in row}, "text": row[text]} for row in each]
+            splits[split] = datasets.Dataset.from_list([{**row, "unsandboxed": unsandboxed} for row in kept])
+        return datasets.DatasetDict(splits)
 
     return load
 
 
-_MBPP_COLUMNS = ("task_id", "text", "code", "test_list", "test_setup_code", "test_imports", "place")
+_MBPP_COLUMNS = ("task_id", "code", "test_list", "test_setup_code", "test_imports", "place")
 _MBPP_SHOT_IDS = (2, 3, 4)
 """The three examples of the paper's prompt (Austin et al. 2021, section 3.1)."""
 mbpp_rows = _mbpp_loader("mbpp", "text")
@@ -172,3 +180,27 @@ def score_math(doc: Doc, results: Results) -> dict[str, float]:
     answers = [mathematical_answer(text) for text in _texts(results)]
     right = [float(judge.judge(answer, str(doc["answer"])).equal) for answer in answers]
     return {"accuracy": _mean(right), "answered": _mean([float(answer is not None) for answer in answers])}
+
+
+SHOWN_K = (1, 10, 100)
+"""pass@k is given for those of these numbers that there are samples for."""
+
+
+def score_humaneval(doc: Doc, results: Results) -> dict[str, float]:
+    """pass@k of the continuations, run in the sandbox."""
+    allowed = bool(doc["unsandboxed"])
+    return _pass_scores([check_humaneval(doc, text, allow_unsandboxed=allowed) for text in _texts(results)])
+
+
+def score_mbpp(doc: Doc, results: Results) -> dict[str, float]:
+    """pass@k of the programs, run in the sandbox."""
+    allowed = bool(doc["unsandboxed"])
+    return _pass_scores([check_mbpp(doc, text, allow_unsandboxed=allowed) for text in _texts(results)])
+
+
+def _pass_scores(verdicts: Sequence[Verdict]) -> dict[str, float]:
+    refused = next((verdict for verdict in verdicts if verdict.reason == "refused"), None)
+    if refused is not None:
+        raise ResourceError(f"generated code was not run, so there is no score: {refused.detail}")
+    passed = sum(verdict.passed for verdict in verdicts)
+    return {f"pass@{k}": pass_at_k(len(verdicts), passed, k) for k in SHOWN_K if k <= len(verdicts)}

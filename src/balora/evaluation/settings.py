@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from balora.evaluation.judge.settings import JudgeSettings
 from balora.settings import Settings
 
 
@@ -77,6 +78,10 @@ class ScoringSettings(Settings):
     """Generation: share of the probability that is sampled from."""
     chat: bool = False
     """Generation: put prompts into the tokenizer's chat template."""
+    judge: JudgeSettings | None = None
+    """MT-Bench: the judge model, for example judge.model=NAME and judge.base_url=URL."""
+    spend: bool = False
+    """MT-Bench: ask the judge although that may cost money; the estimate is shown first either way."""
     unsandboxed: bool = False
     """Run generated code although no sandbox can be had here."""
     on_bad_row: Literal["error", "drop"] = "error"

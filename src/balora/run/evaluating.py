@@ -17,15 +17,16 @@ from balora.evaluation.intervals import Estimate, drop, estimate, paired_differe
 from balora.evaluation.results import FOLDER, check_writable, file_sha256, identity_of, run_id, versions, write_result
 from balora.evaluation.settings import ScoringSettings
 from balora.evaluation.transcripts import Transcripts, sha256_of
-from balora.run.evaluation_jobs import Job, LabelledJob, plan_jobs
+from balora.run.evaluation_jobs import Job, JudgedJob, LabelledJob, plan_jobs
 from balora.run.evaluation_progress import EvaluationProgress
+from balora.run.evaluation_scored import Scored
 from balora.run.evaluation_scoring import (
-    Scored,
     score_job,
     transcript_path,
     transcript_settings,
     writes_texts,
 )
+from balora.run.evaluation_settings import checked_settings
 from balora.run.subject import LoadedSubject, Subject, find_subject, load_base, load_subject
 
 SHOWN_LEAKS = 20
@@ -96,10 +97,10 @@ def evaluate(
         InputError: anything that was asked for cannot be done; nothing has been written.
     """
     names = list(dict.fromkeys([suites] if isinstance(suites, str) else suites))
-    chosen = settings if isinstance(settings, ScoringSettings) else ScoringSettings(**dict(settings or {}))
+    chosen = settings if isinstance(settings, ScoringSettings) else checked_settings(settings or {})
     subject = find_subject(run, model)
-    jobs = plan_jobs(subject, names, None if data is None else Path(data), limit, chosen)
     _check_request(subject, names, base=base, limit=limit)
+    jobs = plan_jobs(subject, names, None if data is None else Path(data), limit, chosen)
     folder = Path(out) if out is not None else (subject.folder or Path.cwd()) / FOLDER
     check_writable(folder)
     train, note = _training_examples(subject)
@@ -183,11 +184,15 @@ def _score(work: _Work, loaded: LoadedSubject, job: Job, *, base: bool) -> tuple
         wanted = transcript_settings(work.subject, job, work.settings, base=base)
         path = transcript_path(work.folder, job, wanted, base=base)
         work.folder.mkdir(parents=True, exist_ok=True)
-    transcripts = Transcripts(path, wanted)
+    # MT-Bench's answers have a file format, and a reader, of their own.
+    transcripts = Transcripts(None if isinstance(job, JudgedJob) else path, wanted)
+    transcripts.path = path
     transformers.set_seed(work.settings.seed)
     name = f"{job.suite} (base)" if base else job.suite
     with work.progress.suite(name) as tell:
-        found = score_job(job, loaded, work.subject, work.settings, transcripts=transcripts, tell=tell)
+        found = score_job(
+            job, loaded, work.subject, work.settings, transcripts=transcripts, tell=tell, say=work.progress.say
+        )
     return found, [] if path is None else [path]
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from balora.data import Example, LabelledText, PromptedText, SourceRecord, TextData, load_text_data
+from balora.data.files import read_bytes
 from balora.data.scored import load_scored
-from balora.errors import DataError, InputError, Problem, did_you_mean
+from balora.errors import DataError, InputError, Problem, RecipeError, did_you_mean
 from balora.evaluation.generation_suites import (
     GENERATION_SUITES,
     GenerationRows,
@@ -23,8 +24,9 @@ from balora.evaluation.generation_suites import (
 )
 from balora.evaluation.harness import require_harness
 from balora.evaluation.heads import head_ids
+from balora.evaluation.judge import JudgeSettings, Question, load_prompts, read_questions
 from balora.evaluation.label_words import LabelWords, words_for
-from balora.evaluation.labelled_sets import LABELLED_SETS, labelled_set, source_of
+from balora.evaluation.labelled_sets import LABELLED_SETS, file_in, labelled_set, source_of
 from balora.evaluation.sandbox import require_sandbox
 from balora.evaluation.settings import ScoringSettings
 from balora.evaluation.transfers import in_domain_set, transfer_to, transfers_of
@@ -33,6 +35,9 @@ from balora.task import Task
 
 OWN_SPLITS = ("validation", "test")
 OUTSIDE = "ood"
+MT_BENCH = "mt_bench"
+QUESTION_FILES = ("mt_bench/question.jsonl", "question.jsonl")
+REFERENCE_FILES = ("reference_answer/gpt-4.jsonl", "gpt-4.jsonl")
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,24 @@ class GenerationJob:
         )
 
 
-Job = LabelledJob | LossJob | GenerationJob
+@dataclass(frozen=True)
+class JudgedJob:
+    """Questions of two turns, and the judge that grades the answers."""
+
+    suite: str
+    questions: tuple[Question, ...]
+    judge: JudgeSettings
+    source: SourceRecord
+    notes: tuple[str, ...] = ()
+
+    @property
+    def examples(self) -> tuple[Example, ...]:
+        """The first turns, for the search for leaks."""
+        where = self.source.where
+        return tuple(PromptedText(f"{where}#{each.number}", each.turns[0], "") for each in self.questions)
+
+
+Job = LabelledJob | LossJob | GenerationJob | JudgedJob
 
 
 def plan_jobs(
@@ -134,7 +156,7 @@ def plan_jobs(
 
 def suite_names() -> list[str]:
     """Every name that `--suite` takes."""
-    return [*OWN_SPLITS, OUTSIDE, *LABELLED_SETS, *GENERATION_SUITES]
+    return [*OWN_SPLITS, OUTSIDE, *LABELLED_SETS, *GENERATION_SUITES, MT_BENCH]
 
 
 def expand(
@@ -177,6 +199,8 @@ def _trained_on(subject: Subject, settings: ScoringSettings) -> str | None:
 def _job(subject: Subject, name: str, data: Path | None, limit: int | None, settings: ScoringSettings) -> Job:
     if name in OWN_SPLITS:
         return _own(subject, name, limit)
+    if name == MT_BENCH:
+        return _judged(subject, data, limit, settings)
     if name in GENERATION_SUITES:
         return _generation(subject, name, data, limit, settings)
     return _labelled(subject, name, data, limit, settings)
@@ -277,3 +301,21 @@ def _generation(
     if suite.runs_code:
         require_sandbox(allow_unsandboxed=settings.unsandboxed)
     return GenerationJob(name, suite, file, shots_of(suite, data, shots), shots, rows, limit)
+
+
+def _judged(subject: Subject, data: Path | None, limit: int | None, settings: ScoringSettings) -> JudgedJob:
+    if subject.task != "generation":
+        what = f"'{MT_BENCH}' is for models that write, this is a {subject.task} head"
+        raise DataError.at("--suite", what, "name a suite of its kind")
+    if settings.judge is None:
+        fix = "set judge.model=NAME, and judge.base_url=URL where it is not OpenAI's"
+        raise RecipeError.at("judge", f"'{MT_BENCH}' needs a judge model", fix)
+    if data is None:
+        raise DataError.at("--data", "the questions are on no hub", "name question.jsonl, or the folder that holds it")
+    require_harness()
+    file = Path(file_in(data, QUESTION_FILES, MT_BENCH))
+    references = next((file.parent / name for name in REFERENCE_FILES if (file.parent / name).is_file()), None)
+    questions = tuple(read_questions(file, references)[:limit])
+    load_prompts(settings.judge.prompts)
+    _, digest = read_bytes(str(file), "--data")
+    return JudgedJob(MT_BENCH, questions, settings.judge, SourceRecord(str(file), None, digest, len(questions)))

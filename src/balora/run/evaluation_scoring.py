@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,41 +18,19 @@ from balora.evaluation.harness import harness_name, room_for, run_task, write_te
 from balora.evaluation.heads import head_outputs
 from balora.evaluation.label_words import classes_of, prompt_of, scores_of
 from balora.evaluation.metrics import METRICS
-from balora.evaluation.resampling import Score, mean_of_rows, ratio_of_rows, score_of_rows
+from balora.evaluation.resampling import mean_of_rows, ratio_of_rows, score_of_rows
 from balora.evaluation.settings import ScoringSettings
 from balora.evaluation.transcripts import Transcripts, sha256_of
 from balora.models import max_positions
-from balora.run.evaluation_jobs import GenerationJob, Job, LabelledJob, LossJob
+from balora.run.evaluation_jobs import GenerationJob, Job, JudgedJob, LabelledJob, LossJob
+from balora.run.evaluation_judged import score_judged
+from balora.run.evaluation_scored import Scored, Tell
 from balora.run.subject import LoadedSubject, Subject
 from balora.task import IGNORED_LABEL
 
-Tell = Callable[[int, int], None]
 LABEL_WORD_TOKENS = 16
 LOSS_BATCH = 4
 """Examples per forward where the logits of a language model are made."""
-
-
-@dataclass(frozen=True)
-class Scored:
-    """What a model reached on a suite; every score can be computed on any of the items."""
-
-    scores: Mapping[str, Score]
-    """Name -> score of rows, the main one first."""
-    outcomes: Mapping[str, NDArray[np.generic]]
-    """The 0 or 1 of each item, for scores that are their mean."""
-    clusters: tuple[str, ...]
-    """Per item; items of one name are resampled together."""
-    prompt_sha256: str
-    harness: str
-    generation: Mapping[str, Any] | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    """Counts worth knowing."""
-    notes: tuple[str, ...] = ()
-
-    @property
-    def items(self) -> int:
-        """How many."""
-        return len(self.clusters)
 
 
 def score_job(
@@ -64,11 +41,22 @@ def score_job(
     *,
     transcripts: Transcripts,
     tell: Tell,
+    say: Callable[[str], None],
 ) -> Scored:
-    """Score a suite with the model as it is now, adapter on or off."""
+    """Score a suite with the model as it is now, adapter on or off.
+
+    Raises:
+        IncompleteError: a judge may not be asked yet.
+    """
     with torch.inference_mode() if isinstance(job, LossJob) else contextlib.nullcontext():
         if isinstance(job, LossJob):
             return _score_loss(job, loaded, subject, tell)
+        if isinstance(job, JudgedJob):
+            assert transcripts.path is not None
+            name = f"{subject.name}@{transcripts.settings_sha256[:8]}"
+            return score_judged(
+                job, loaded, settings, answers_file=transcripts.path, model_name=name, tell=tell, say=say
+            )
         if isinstance(job, GenerationJob):
             return _score_generation(job, loaded, settings, transcripts, tell)
         if job.words is not None:
@@ -174,7 +162,7 @@ def _score_generation(
         notes.append(f"{outcome.prompts_cut} prompts are longer than the model has room for, and were cut on the left")
     return Scored(
         scores={name: mean_of_rows(each) for name, each in values.items()},
-        outcomes={name: each for name, each in values.items() if settings.samples == 1},
+        outcomes=values,
         clusters=tuple(item.prompt_sha256 for item in outcome.items),
         prompt_sha256=outcome.prompt_sha256,
         harness=harness_name(),
@@ -233,23 +221,27 @@ def _score_loss(job: LossJob, loaded: LoadedSubject, subject: Subject, tell: Tel
 
 def transcript_settings(subject: Subject, job: Job, settings: ScoringSettings, *, base: bool) -> dict[str, Any]:
     """What must agree for an earlier text to be this model's text."""
+    judged = isinstance(job, JudgedJob)
     version = GENERATION_SUITES[job.suite].task if isinstance(job, GenerationJob) else job.suite
     return {
         "base": subject.base.model_dump(mode="json"),
         "weights": None if base else subject.weights_sha256,
         "task": version,
         "seed": settings.seed if settings.temperature > 0 else None,
+        # The answers of MT-Bench stand in a file of its own format, which holds one way of generating.
+        "generation": [settings.max_new_tokens, settings.temperature, settings.top_p] if judged else None,
         "harness": harness_name(),
     }
 
 
 def writes_texts(job: Job) -> bool:
     """Whether a suite makes the model write."""
-    return isinstance(job, GenerationJob) or (isinstance(job, LabelledJob) and job.words is not None)
+    return isinstance(job, GenerationJob | JudgedJob) or (isinstance(job, LabelledJob) and job.words is not None)
 
 
 def transcript_path(folder: Path, job: Job, wanted: Mapping[str, Any], *, base: bool) -> Path | None:
     """Where the texts of a suite are kept; None where it has none."""
     if not writes_texts(job):
         return None
-    return folder / f"{job.suite}-{sha256_of(dict(wanted))[:8]}{'.base' if base else ''}.transcripts.jsonl"
+    kind = "answers" if isinstance(job, JudgedJob) else "transcripts"
+    return folder / f"{job.suite}-{sha256_of(dict(wanted))[:8]}{'.base' if base else ''}.{kind}.jsonl"

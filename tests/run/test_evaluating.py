@@ -330,9 +330,9 @@ def test_mt_bench_is_answered_then_judged(writer: Path, tmp_path: Path, endpoint
     grade = result.scores["grade"]
     assert 1 <= grade.value <= 10
     assert (grade.items, grade.clusters) == (6, 3)
-    asked = len(endpoint.requests)
+    asked = len(endpoint.bodies)
     assert only(evaluate(run, "mt_bench", **options)).identical
-    assert len(endpoint.requests) == asked  # grades are cached, answers kept
+    assert len(endpoint.bodies) == asked  # grades are cached, answers kept
 
 
 def test_a_judge_that_costs_money_is_asked_only_on_request(writer: Path, tmp_path: Path, monkeypatch: Any) -> None:
@@ -346,8 +346,9 @@ def test_a_judge_that_costs_money_is_asked_only_on_request(writer: Path, tmp_pat
 
 def test_mt_bench_needs_a_judge_and_a_chat_template(writer: Path, tmp_path: Path) -> None:
     run = chatting(writer, tmp_path, None)
-    with pytest.raises(InputError, match="needs a judge model; set judge.model=NAME"):
+    with pytest.raises(InputError, match="needs a judge model"):
         evaluate(run, "mt_bench", data=two_turns(tmp_path), show_progress=False)
     settings = {"judge": {"model": "m", "base_url": "http://localhost:9/v1"}}
     with pytest.raises(InputError, match="the tokenizer has none"):
         evaluate(run, "mt_bench", data=two_turns(tmp_path), settings=settings, show_progress=False)
+    assert not (run / "evaluations").exists()

@@ -79,6 +79,7 @@ class Transcripts:
             return
         line = asdict(Written(key, sample, self.settings_sha256, prompt, text))
         broken = self.path.exists() and not _ends_with_newline(self.path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(("\n" if broken else "") + json.dumps(line, ensure_ascii=False) + "\n")
 

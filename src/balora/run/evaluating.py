@@ -183,7 +183,6 @@ def _score(work: _Work, loaded: LoadedSubject, job: Job, *, base: bool) -> tuple
     if writes_texts(job):
         wanted = transcript_settings(work.subject, job, work.settings, base=base)
         path = transcript_path(work.folder, job, wanted, base=base)
-        work.folder.mkdir(parents=True, exist_ok=True)
     # MT-Bench's answers have a file format, and a reader, of their own.
     transcripts = Transcripts(None if isinstance(job, JudgedJob) else path, wanted)
     transcripts.path = path

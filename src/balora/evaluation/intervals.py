@@ -107,11 +107,14 @@ def paired_difference(
 
 
 def drop(one: Score, items: int, other: Score, other_items: int, *, relative: bool = False, seed: int = 0) -> Estimate:
-    """How much lower `other` is than `one`, on two independent sets of items; `relative` divides by `one`."""
+    """How much lower `other` is than `one`, on two independent sets of items.
+
+    `relative` divides by `one`, and is undefined where that is not positive: a share of nothing says nothing.
+    """
 
     def between(first: float, second: float) -> float:
         if relative:
-            return (first - second) / first if first else math.nan
+            return (first - second) / first if first > 0 else math.nan
         return first - second
 
     smaller = min(items, other_items)

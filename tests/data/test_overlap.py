@@ -66,7 +66,7 @@ def test_a_text_that_shares_less_is_not() -> None:
 
 
 def test_what_every_row_begins_with_does_not_count() -> None:
-    frame = story(0, length=60)
+    frame = story(0, length=120)
     train = texts(*[f"{frame} {story(row, 14)}" for row in range(10, 30)])
     other = texts(*[f"{frame} {story(row, 14)}" for row in range(40, 60)], file="g")
     assert overlap_of(train, other).count == 0

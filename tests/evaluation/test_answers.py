@@ -139,6 +139,10 @@ def test_hostile_answers_run_nothing_and_end_soon(tmp_path: Path) -> None:
     assert not canary.exists()
 
 
+def test_what_is_far_too_long_is_no_answer(judge: AnswerJudge) -> None:
+    assert judge.judge("0" * 600 + "7", "7").how == "not readable"
+
+
 def test_an_answer_that_takes_too_long_is_given_up() -> None:
     with AnswerJudge(hard_limit_s=0.001) as judge:
         assert judge.judge(r"\frac{14}{2}", "7").how == "took too long"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import datasets
 import pytest
 
+from balora.data.sources import HubDataset
 from balora.errors import DataError
 from balora.evaluation.generation_suites import GENERATION_SUITES, data_of, read_rows, shots_of
 from balora.evaluation.harness import TASK_FILES
@@ -58,6 +61,16 @@ def test_few_shot_examples_lie_beside_the_items_or_in_the_folder(tmp_path: Path)
     assert shots_of(GSM8K, None, 5) == "hub:train"
     assert data_of(GSM8K, tmp_path) == str(test)
     assert data_of(GSM8K, None) == "hub:test"
+
+
+def test_items_come_from_a_dataset_where_no_file_is_named(tmp_path: Path) -> None:
+    """A dataset saved to disk takes the path of one on the hub."""
+    rows = [{"question": "a?", "answer": "#### 1"}, {"question": "b?", "answer": "#### 2"}]
+    datasets.DatasetDict({"test": datasets.Dataset.from_list(rows)}).save_to_disk(tmp_path / "d")
+    suite = replace(GSM8K, hub=HubDataset(str(tmp_path / "d"), None, None))
+    found = read_rows(suite, data_of(suite, None))
+    assert [row["question"] for row in found.rows] == ["a?", "b?"]
+    assert found.sha256 is None
 
 
 @pytest.mark.real

@@ -172,8 +172,8 @@ def expand(
         for name in suites
         if name not in suite_names()
     ]
-    if OUTSIDE in suites and (subject.task == "generation" or _trained_on(subject, settings) is None):
-        what = "nothing says on which task the head was trained"
+    if OUTSIDE in suites and _trained_on(subject, settings) is None:
+        what = "nothing says on which task the model was trained"
         problems.append(Problem("--suite", what, "set trained_on=TASK, for example trained_on=mnli"))
     if problems:
         raise DataError(problems)

@@ -7,9 +7,11 @@ import re
 import resource
 import secrets
 import socket
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -146,19 +148,39 @@ def test_the_attempt_is_contained_and_not_passed(name: str, host: Host, method: 
 def test_the_canaries_can_sing(host: Host) -> None:
     """What the checks above look for is seen when it happens."""
     socket.create_connection(host.servers[0].getsockname(), 1).close()
-    deadline = time.monotonic() + 5
-    while host.visits == 0 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert host.visits == 1
+    assert _eventually(lambda: host.visits == 1)
     child = os.posix_spawn("/bin/sleep", [host.mark, "30"], {})
     try:
-        deadline = time.monotonic() + 5
-        while not host.survivors() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert host.survivors()
+        assert _eventually(lambda: bool(host.survivors()))
     finally:
         os.kill(child, 9)
         os.waitpid(child, 0)
+
+
+def test_nothing_outlives_a_killed_evaluation(host: Host, method: MethodName) -> None:
+    """kill -9 of the process that asked for the verdict takes the program with it."""
+    program = host.program(ATTEMPTS["daemon that outlives"] + "    import time; time.sleep(600)\n")
+    code = f"""
+from balora.evaluation.sandbox import Candidate, SandboxLimits
+from balora.evaluation.sandbox.supervise import supervise
+supervise(Candidate({program!r}, "assert f(1)", ("f",)), SandboxLimits(wall_s=600), {method!r})
+"""
+    environment = os.environ | {"PYTHONPATH": str(Path(balora.__file__).parents[1])}
+    child = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    try:
+        # The interpreter itself holds the mark in its command line.
+        assert _eventually(lambda: len(host.survivors()) > 1)
+    finally:
+        child.kill()
+        child.wait()
+    assert _eventually(lambda: not host.survivors())
+
+
+def _eventually(holds: Callable[[], bool], within_s: float = 30.0) -> bool:
+    deadline = time.monotonic() + within_s
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return holds()
 
 
 @pytest.mark.parametrize("name", FORGERY)

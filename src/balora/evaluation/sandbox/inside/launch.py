@@ -93,9 +93,15 @@ def _wait_for(child: int) -> None:
 
 def _alone(plan: dict[str, Any]) -> None:
     """Without namespaces: adopt whatever the program leaves behind, and end it before ending."""
+
+    def program() -> None:
+        if sys.platform == "linux":
+            kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        _confined(plan)
+
     if sys.platform == "linux":
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-    worker = _fork(lambda: _confined(plan))
+    worker = _fork(program)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(worker, signal.SIGKILL))
     _close(plan)
     while True:

@@ -180,3 +180,20 @@ def test_the_watch_sees_children_and_their_memory() -> None:
     assert not is_running(child.pid)
     assert memory_bytes([child.pid]) == 0
     assert descendants(child.pid) == []
+
+
+def test_pythons_own_libraries_and_commands_work_inside(method: MethodName) -> None:
+    """Compiled modules, threads, processes, temporary files and another interpreter: all that honest programs use."""
+    program = """
+import ctypes, decimal, hashlib, multiprocessing, sqlite3, ssl, subprocess, sys, tempfile, threading, zlib
+def f():
+    with tempfile.TemporaryDirectory() as folder, open(folder + "/x", "w") as file:
+        file.write("x")
+    worker = threading.Thread(target=print, args=("thread",)); worker.start(); worker.join()
+    pipe = multiprocessing.get_context("fork").Queue()
+    child = multiprocessing.get_context("fork").Process(target=pipe.put, args=(5,)); child.start()
+    print(pipe.get(), sqlite3.connect(":memory:").execute("select 1").fetchone(), hashlib.sha256(b"").hexdigest()[:4])
+    child.join()
+    print(subprocess.run([sys.executable, "-S", "-c", "print(6 * 7)"], capture_output=True, text=True).stdout)
+"""
+    assert shown(program, method) == "thread\n5 (1,) e3b0\n42\n\n"

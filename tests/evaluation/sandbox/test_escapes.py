@@ -18,12 +18,21 @@ import pytest
 
 import balora
 from balora.evaluation.sandbox import Candidate, SandboxLimits, Verdict
-from balora.evaluation.sandbox.method import MethodName
+from balora.evaluation.sandbox.method import INSIDE, MethodName
 from balora.evaluation.sandbox.supervise import supervise
 from tests.evaluation.sandbox.attempts import ATTEMPTS, FORGERY
 
 LIMITS = SandboxLimits(wall_s=8, cpu_s=1, memory_mib=256, scratch_mib=8)
-SHORT = {"sleep", "memory in many processes", "thread bomb", "stop everybody", "fork bomb", "subprocess and shell"}
+SHORT = {
+    "sleep",
+    "timers and signals to itself",
+    "another interpreter takes over the pipes",
+    "memory in many processes",
+    "thread bomb",
+    "stop everybody",
+    "fork bomb",
+    "subprocess and shell",
+}
 """Attempts that only the wall clock may end."""
 
 
@@ -87,6 +96,7 @@ class Host:
             "CANARY": self.canary,
             "PORT": self.servers[0].getsockname()[1],
             "PACKAGE": Path(balora.__file__),
+            "INSIDE": INSIDE,
             "MARK": self.mark,
             "HOST_PID": os.getpid(),
         }

@@ -186,7 +186,7 @@ supervise(Candidate({program!r}, "assert f(1)", ("f",)), SandboxLimits(wall_s=60
     assert _eventually(lambda: not host.survivors())
 
 
-def _eventually(holds: Callable[[], bool], within_s: float = 30.0) -> bool:
+def _eventually(holds: Callable[[], bool], within_s: float = 120.0) -> bool:
     deadline = time.monotonic() + within_s
     while not holds() and time.monotonic() < deadline:
         time.sleep(0.02)

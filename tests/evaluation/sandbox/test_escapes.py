@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -105,15 +106,7 @@ class Host:
         return source
 
     def survivors(self) -> list[str]:
-        found = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                text = path.read_text()
-            except OSError:
-                continue
-            if self.mark in text:
-                found.append(text)
-        return found
+        return [text for path in Path("/proc").glob("[0-9]*/cmdline") if self.mark in (text := _read(path))]
 
 
 @pytest.fixture
@@ -197,3 +190,27 @@ def _eventually(holds: Callable[[], bool], within_s: float = 120.0) -> bool:
 def test_forgery_gains_nothing_without_walls_either(name: str, host: Host) -> None:
     """The verdict does not rest on the namespaces: it is decided in another process."""
     assert not attempt(host, FORGERY[name], LIMITS, "none").passed
+
+
+@pytest.mark.slow
+def test_no_daemon_of_a_hundred_outlives_its_verdict(host: Host, method: MethodName) -> None:
+    """Four at a time, with ends of every kind: after the answer, before it, and by itself."""
+    daemon = host.program(ATTEMPTS["daemon that outlives"])
+    endings = ["", "    import time; time.sleep(0.05)\n", "    os._exit(0)\n", "    while True: pass\n"]
+
+    def survivors_of(number: int) -> int:
+        mark = f"mark-{secrets.token_hex(6)}"
+        program = daemon.replace(host.mark, mark) + endings[number % 4]
+        limits = LIMITS.model_copy(update={"wall_s": 3.0})
+        assert not supervise(Candidate(program, "assert f(2) == 1", ("f",)), limits, method).passed
+        return len([path for path in Path("/proc").glob("[0-9]*/cmdline") if mark in _read(path)])
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(survivors_of, range(100))) == 0
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

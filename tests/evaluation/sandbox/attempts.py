@@ -1,7 +1,7 @@
 """Programs that try to get out, to harm, or to pass without being right; each one harmless if it succeeded.
 
-`SECRET_FILE`, `CANARY`, `PORT`, `PACKAGE`, `MARK` and `HOST_PID` are replaced before they run. Every program is asked
-for `f(2) == <token> and f(3) == <other token>`, tokens drawn anew for each run.
+`SECRET_FILE`, `CANARY`, `PORT`, `PACKAGE`, `INSIDE`, `MARK` and `HOST_PID` are replaced before they run. Every program
+is asked for `f(2) == <token> and f(3) == <other token>`, tokens drawn anew for each run.
 """
 
 from __future__ import annotations
@@ -459,4 +459,130 @@ def f(x):
 """,
 }
 
-ATTEMPTS = NETWORK | FILES | PROCESSES | RESOURCES | FORGERY
+ODD = {
+    "writes into the sandbox's own code": """
+import os
+def f(x):
+    for folder in ("/sandbox", "INSIDE", os.path.dirname(os.__file__)):
+        try:
+            open(folder + "/tester.py", "a").write("# changed")
+            print("CAUGHT")
+        except OSError as error:
+            print(error)
+""",
+    "opens the pipes of others": """
+import os
+def f(x):
+    for pid in ("1", "self", str(os.getppid())):
+        for handle in range(16):
+            try:
+                with open(f"/proc/{pid}/fd/{handle}", "wb", 0) as pipe:
+                    pipe.write(b'{"outcome": "passed", "detail": ""}')
+            except OSError:
+                pass
+""",
+    "another interpreter takes over the pipes": """
+import os, sys
+CODE = "import json, os\\n" + (
+    "for handle in range(3, 16):\\n"
+    "    for number in range(1, 9):\\n"
+    "        body = json.dumps(dict(value=True, changed={}, number=number)).encode()\\n"
+    "        try: os.write(handle, len(body).to_bytes(4, 'big') + body)\\n"
+    "        except OSError: pass\\n"
+)
+def f(x):
+    os.execv(sys.executable, [sys.executable, "-S", "-c", CODE])
+""",
+    "an answer of 4 GB": """
+import os
+def f(x):
+    for handle in range(3, 16):
+        try:
+            while True: os.write(handle, bytes([255]) * 65536)
+        except OSError:
+            pass
+""",
+    "an answer of brackets": """
+import os
+def f(x):
+    body = b"[" * (1 << 23)
+    for handle in range(3, 16):
+        try:
+            os.write(handle, len(body).to_bytes(4, "big") + body)
+        except OSError:
+            pass
+""",
+    "numbers that share a hash": """
+def f(x):
+    return {n * (2**61 - 1): 0 for n in range(300)} | {"a": 10 ** 4000}
+""",
+    "a list that never says no": """
+class Endless:
+    def __len__(self): return 10**9
+    def __getitem__(self, key): return "x"
+    def __contains__(self, value): return True
+    def __bool__(self): return True
+    def __str__(self): return "token"
+def f(x): return Endless()
+""",
+    "programs with rights": """
+import subprocess
+def f(x):
+    for command in ("su -c id", "sudo -n id", "mount -t tmpfs x /tmp", "ping -c 1 127.0.0.1", "newgrp root"):
+        done = subprocess.run(command, shell=True, capture_output=True, stdin=subprocess.DEVNULL)
+        print("CAUGHT" if done.returncode == 0 else done.returncode, command)
+""",
+    "devices": """
+import os, stat
+def f(x):
+    for name in ("mem", "kmsg", "vda", "sda", "kvm", "fuse", "loop-control", "tty", "ptmx"):
+        try:
+            os.open("/dev/" + name, os.O_RDWR); print("CAUGHT", name)
+        except OSError:
+            pass
+    for kind in (stat.S_IFBLK, stat.S_IFCHR):
+        try:
+            os.mknod("/tmp/device", kind | 0o666, os.makedev(1, 1)); print("CAUGHT mknod")
+        except OSError as error:
+            print(error)
+""",
+    "kernel settings": """
+def f(x):
+    for path in ("/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/proc/sys/kernel/hostname", "/proc/1/mem"):
+        try:
+            open(path, "w").write("x"); print("CAUGHT", path)
+        except OSError as error:
+            print(error)
+""",
+    "real-time priority": """
+import os
+def f(x):
+    for action in (lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50)), lambda: os.nice(-10)):
+        try:
+            action(); print("CAUGHT")
+        except OSError as error:
+            print(error)
+""",
+    "hard links out of tmp": """
+import os
+def f(x):
+    for path in ("/etc/ld.so.cache", "/usr/bin/env", "CANARY"):
+        try:
+            os.link(path, "/tmp/linked"); open("/tmp/linked", "w"); print("CAUGHT")
+        except OSError as error:
+            print(error)
+""",
+    "timers and signals to itself": """
+import os, signal
+def f(x):
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    os.kill(os.getpid(), signal.SIGTERM)
+""",
+    "sleeps between the parts of its result": """
+import time
+def f(x):
+    time.sleep(600); yield 1
+""",
+}
+
+ATTEMPTS = NETWORK | FILES | PROCESSES | RESOURCES | FORGERY | ODD

@@ -7,21 +7,33 @@ import re
 import resource
 import secrets
 import socket
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 import balora
 from balora.evaluation.sandbox import Candidate, SandboxLimits, Verdict
-from balora.evaluation.sandbox.method import MethodName
+from balora.evaluation.sandbox.method import INSIDE, MethodName
 from balora.evaluation.sandbox.supervise import supervise
 from tests.evaluation.sandbox.attempts import ATTEMPTS, FORGERY
 
 LIMITS = SandboxLimits(wall_s=8, cpu_s=1, memory_mib=256, scratch_mib=8)
-SHORT = {"sleep", "memory in many processes", "thread bomb", "stop everybody", "fork bomb", "subprocess and shell"}
+SHORT = {
+    "sleep",
+    "timers and signals to itself",
+    "another interpreter takes over the pipes",
+    "memory in many processes",
+    "thread bomb",
+    "stop everybody",
+    "fork bomb",
+    "subprocess and shell",
+}
 """Attempts that only the wall clock may end."""
 
 
@@ -85,6 +97,7 @@ class Host:
             "CANARY": self.canary,
             "PORT": self.servers[0].getsockname()[1],
             "PACKAGE": Path(balora.__file__),
+            "INSIDE": INSIDE,
             "MARK": self.mark,
             "HOST_PID": os.getpid(),
         }
@@ -93,15 +106,7 @@ class Host:
         return source
 
     def survivors(self) -> list[str]:
-        found = []
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                text = path.read_text()
-            except OSError:
-                continue
-            if self.mark in text:
-                found.append(text)
-        return found
+        return [text for path in Path("/proc").glob("[0-9]*/cmdline") if self.mark in (text := _read(path))]
 
 
 @pytest.fixture
@@ -146,22 +151,66 @@ def test_the_attempt_is_contained_and_not_passed(name: str, host: Host, method: 
 def test_the_canaries_can_sing(host: Host) -> None:
     """What the checks above look for is seen when it happens."""
     socket.create_connection(host.servers[0].getsockname(), 1).close()
-    deadline = time.monotonic() + 5
-    while host.visits == 0 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert host.visits == 1
+    assert _eventually(lambda: host.visits == 1)
     child = os.posix_spawn("/bin/sleep", [host.mark, "30"], {})
     try:
-        deadline = time.monotonic() + 5
-        while not host.survivors() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert host.survivors()
+        assert _eventually(lambda: bool(host.survivors()))
     finally:
         os.kill(child, 9)
         os.waitpid(child, 0)
+
+
+def test_nothing_outlives_a_killed_evaluation(host: Host, method: MethodName) -> None:
+    """kill -9 of the process that asked for the verdict takes the program with it."""
+    program = host.program(ATTEMPTS["daemon that outlives"] + "    import time; time.sleep(600)\n")
+    code = f"""
+from balora.evaluation.sandbox import Candidate, SandboxLimits
+from balora.evaluation.sandbox.supervise import supervise
+supervise(Candidate({program!r}, "assert f(1)", ("f",)), SandboxLimits(wall_s=600), {method!r})
+"""
+    environment = os.environ | {"PYTHONPATH": str(Path(balora.__file__).parents[1])}
+    child = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    try:
+        # The interpreter itself holds the mark in its command line.
+        assert _eventually(lambda: len(host.survivors()) > 1)
+    finally:
+        child.kill()
+        child.wait()
+    assert _eventually(lambda: not host.survivors())
+
+
+def _eventually(holds: Callable[[], bool], within_s: float = 120.0) -> bool:
+    deadline = time.monotonic() + within_s
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return holds()
 
 
 @pytest.mark.parametrize("name", FORGERY)
 def test_forgery_gains_nothing_without_walls_either(name: str, host: Host) -> None:
     """The verdict does not rest on the namespaces: it is decided in another process."""
     assert not attempt(host, FORGERY[name], LIMITS, "none").passed
+
+
+@pytest.mark.slow
+def test_no_daemon_of_a_hundred_outlives_its_verdict(host: Host, method: MethodName) -> None:
+    """Four at a time, with ends of every kind: after the answer, before it, and by itself."""
+    daemon = host.program(ATTEMPTS["daemon that outlives"])
+    endings = ["", "    import time; time.sleep(0.05)\n", "    os._exit(0)\n", "    while True: pass\n"]
+
+    def survivors_of(number: int) -> int:
+        mark = f"mark-{secrets.token_hex(6)}"
+        program = daemon.replace(host.mark, mark) + endings[number % 4]
+        limits = LIMITS.model_copy(update={"wall_s": 3.0})
+        assert not supervise(Candidate(program, "assert f(2) == 1", ("f",)), limits, method).passed
+        return len([path for path in Path("/proc").glob("[0-9]*/cmdline") if mark in _read(path)])
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(survivors_of, range(100))) == 0
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

@@ -49,12 +49,17 @@ def clean_environment(scratch: str) -> dict[str, str]:
     }
 
 
-def command_of(method: MethodName, plan_handle: int, view: View, scratch_mib: int) -> list[str]:
-    """The command line of a process that reads its plan from `plan_handle`."""
+def command_of(method: MethodName, handles: tuple[int, int], view: View, scratch_mib: int) -> list[str]:
+    """The command line of a process that reads its plan from one handle.
+
+    To the other one goes, as JSON under `child-pid`, which process of this machine is the first of its namespace.
+    """
+    plan_handle, namespace_handle = handles
     python = [python_executable(), "-s", "-S", "-P", "-c", _BOOT]
     if method != "bubblewrap":
         return [*python, str(INSIDE), str(plan_handle)]
-    return [*_bubblewrap(view, scratch_mib), *python, "/sandbox", str(plan_handle)]
+    walls = [*_bubblewrap(view, scratch_mib), "--info-fd", str(namespace_handle), "--"]
+    return [*walls, *python, "/sandbox", str(plan_handle)]
 
 
 def user_to_become(method: MethodName) -> int:
@@ -92,4 +97,4 @@ def _bubblewrap(view: View, scratch_mib: int) -> list[str]:
     for device in _DEVICES:
         arguments += ["--dev-bind", device, device]
     arguments += ["--symlink", "/tmp", "/dev/shm", "--ro-bind", str(INSIDE), "/sandbox"]
-    return [*arguments, "--remount-ro", "/", "--chdir", "/tmp", "--"]
+    return [*arguments, "--remount-ro", "/", "--chdir", "/tmp"]

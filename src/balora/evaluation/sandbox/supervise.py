@@ -20,6 +20,7 @@ from balora.evaluation.sandbox.view import View, library_folders, program_view
 from balora.evaluation.sandbox.watch import descendants, is_running, memory_bytes
 
 _TICK_S = 0.05
+_LONGEST_END_S = 5.0
 _MIB = 1024 * 1024
 
 
@@ -46,24 +47,29 @@ class _Side:
     """One of the two processes."""
 
     process: subprocess.Popen[bytes]
+    namespace_handle: int
+    """Where the number of the namespace's first process arrives."""
     stop_gently: bool
     """Without namespaces, the launcher ends what the program left behind; it must live to do so."""
 
     def kill(self) -> None:
-        if self.process.poll() is not None:
-            return
-        started = descendants(self.process.pid)
-        if self.stop_gently:
+        if self.process.poll() is None and self.stop_gently:
             self.process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(3)
-        with contextlib.suppress(ProcessLookupError):
+        if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        # The kernel ends a namespace together with its first process; wait until it has.
-        deadline = time.monotonic() + 2
-        while any(is_running(pid) for pid in started[:1]) and time.monotonic() < deadline:
+            self.process.wait()
+        # The kernel ends a namespace together with its first process, but not before our launcher has ended.
+        first, deadline = self._first_process(), time.monotonic() + _LONGEST_END_S
+        while first is not None and is_running(first) and time.monotonic() < deadline:
             time.sleep(0.002)
+
+    def _first_process(self) -> int | None:
+        try:
+            return int(json.loads(os.read(self.namespace_handle, 4096))["child-pid"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
 
 @dataclass(slots=True)
@@ -154,12 +160,15 @@ class _Run:
     ) -> _Side:
         limits = self.limits.model_dump(exclude={"wall_s", "site_packages"})
         shared: dict[str, Any] = {"method": self.method, "scratch": self.scratch, "user": user_to_become(self.method)}
+        namespace, theirs = os.pipe()
+        os.set_blocking(namespace, False)
+        handles = handles | {"namespace": theirs}
         shared |= {"limits": limits, "view": asdict(view), "handles": handles}
         with tempfile.TemporaryFile() as stream:
             stream.write(json.dumps(plan | shared).encode())
             stream.seek(0)
             process = subprocess.Popen(
-                command_of(self.method, stream.fileno(), view, self.limits.scratch_mib),
+                command_of(self.method, (stream.fileno(), theirs), view, self.limits.scratch_mib),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL if stdout is None else stdout,
                 stderr=stderr,
@@ -168,7 +177,9 @@ class _Run:
                 pass_fds=(stream.fileno(), *handles.values()),
                 start_new_session=True,
             )
-        side = _Side(process, stop_gently=self.method == "none")
+        os.close(theirs)
+        side = _Side(process, namespace, stop_gently=self.method == "none")
+        self.stack.callback(os.close, namespace)
         self.stack.callback(side.kill)
         return side
 

@@ -41,7 +41,9 @@ def library_folders(*, site_packages: bool) -> list[str]:
 def program_view(*, site_packages: bool) -> View:
     """The folders that Python needs, without homes, settings, logs or the folder of this project."""
     wanted = [Path(path) for path in (*_SYSTEM, *_FILES)]
-    wanted += [Path(sys.base_prefix), Path(sys.base_exec_prefix), Path(python_executable()).parent]
+    # Not the whole prefix: with ~/.local as prefix it holds more than Python.
+    wanted += [Path(sys.base_prefix, name) for name in ("lib", "lib64")]
+    wanted.append(Path(python_executable()))
     wanted += [Path(path) for path in library_folders(site_packages=site_packages)]
     if Path("/nix/store") in Path(python_executable()).parents:
         wanted.append(Path("/nix/store"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -58,6 +59,7 @@ def _in_namespaces(plan: dict[str, Any]) -> None:
         _wait_for(worker)
 
     first = _fork(first_process)
+    os.write(plan["handles"]["namespace"], json.dumps({"child-pid": first}).encode())
     _close(plan)
     _wait_for(first)
 
@@ -76,7 +78,8 @@ def _fork(body: Callable[[], None]) -> int:
 def _close(plan: dict[str, Any]) -> None:
     """Only the last process may hold the pipes: their end must be seen when it ends."""
     for handle in plan["handles"].values():
-        os.close(handle)
+        with contextlib.suppress(OSError):
+            os.close(handle)
     quiet = os.open("/dev/null", os.O_RDWR)
     for handle in (0, 1, 2):
         os.dup2(quiet, handle)
@@ -93,9 +96,15 @@ def _wait_for(child: int) -> None:
 
 def _alone(plan: dict[str, Any]) -> None:
     """Without namespaces: adopt whatever the program leaves behind, and end it before ending."""
+
+    def program() -> None:
+        if sys.platform == "linux":
+            kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        _confined(plan)
+
     if sys.platform == "linux":
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-    worker = _fork(lambda: _confined(plan))
+    worker = _fork(program)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(worker, signal.SIGKILL))
     _close(plan)
     while True:
@@ -133,6 +142,8 @@ def _confined(plan: dict[str, Any]) -> None:
     handles = plan["handles"]
     os.write(handles["layers"], json.dumps({"layers": layers}).encode())
     os.close(handles["layers"])
+    with contextlib.suppress(OSError):
+        os.close(handles["namespace"])
     if plan["role"] == "candidate":
         sys.path[:] = plan["import_from"]
         serve(handles["requests"], handles["replies"], plan["program"])

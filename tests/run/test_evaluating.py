@@ -332,6 +332,8 @@ def test_mt_bench_is_answered_then_judged(writer: Path, tmp_path: Path, endpoint
     assert (grade.items, grade.clusters) == (6, 3)
     asked = len(endpoint.bodies)
     assert only(evaluate(run, "mt_bench", **options)).identical
+    (words,) = (run / "evaluations").glob("mt_bench-*.judgements.jsonl")
+    assert len(words.read_text().splitlines()) == 6
     assert len(endpoint.bodies) == asked  # grades are cached, answers kept
 
 

@@ -17,6 +17,7 @@ from balora.evaluation.judge import (
     judge_answers,
     score_judgements,
     write_answers,
+    write_judgements,
 )
 from balora.evaluation.resampling import ratio_of_rows
 from balora.evaluation.settings import ScoringSettings
@@ -79,6 +80,9 @@ def score_judged(
     if estimates and estimates[0].requests and not (settings.spend or job.judge.is_local):
         what = f"the answers are in {answers_file}, but asking the judge costs money: {estimates[0]}"
         raise IncompleteError(f"{what}; the same command with spend=true goes on")
+    words = answers_file.with_name(answers_file.name.replace(".answers.", ".judgements."))
+    if not words.exists() and all(each.grade is not None for each in grades):
+        write_judgements(grades, words)
     return _scored(job, grades, generation, (note,) if note else ())
 
 

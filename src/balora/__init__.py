@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from balora.adapters import AdapterConfig, Calibration, load_bottlenecks
     from balora.recipe import Recipe, load_recipe
-    from balora.run import RunResult, train
+    from balora.run import RunResult, evaluate, train
     from balora.training import BALoraConfig, BALoraTrainer, prepare_model
 
 __version__ = "0.1.0"
@@ -24,6 +24,7 @@ _ROOMS = {
     "Calibration": "adapters",
     "Recipe": "recipe",
     "RunResult": "run",
+    "evaluate": "run",
     "load_bottlenecks": "adapters",
     "load_recipe": "recipe",
     "prepare_model": "training",
@@ -37,6 +38,7 @@ __all__ = [
     "Calibration",
     "Recipe",
     "RunResult",
+    "evaluate",
     "load_bottlenecks",
     "load_recipe",
     "prepare_model",

@@ -27,7 +27,9 @@ from balora.errors import (
 HEAVY = ("torch", "transformers", "peft", "datasets", "numpy", "sklearn", "scipy")
 
 
-@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["--version"], ["recipes", "list"], ["train"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["train", "--help"], ["evaluate", "--help"], ["--version"], ["recipes", "list"], ["train"]]
+)
 def test_help_loads_nothing_heavy(words: list[str]) -> None:
     program = (
         "import sys, json; from balora.cli.main import main; code = main(sys.argv[1:]); "
@@ -43,7 +45,7 @@ def test_help_names_every_command(balora) -> None:
     for words in ((), ("--help",), ("-h",)):
         outcome = balora(*words)
         assert outcome.code == 0
-        for command in ("train", "validate", "factors", "recipes", "doctor", "demo"):
+        for command in ("train", "evaluate", "validate", "factors", "recipes", "doctor", "demo"):
             assert command in outcome.out
 
 

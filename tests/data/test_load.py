@@ -141,7 +141,7 @@ def test_one_row_cannot_be_shared_out(load: Load) -> None:
 
 def test_rows_in_two_splits_are_noted(load: Load, write: Write) -> None:
     text = load(ROWS, "classification", validation=write("b.jsonl", LINES[: LINES.index("\n") + 1]))
-    assert text.notes[-1].startswith("1 of 1 validation rows also occur in train (first: ")
+    assert text.notes[-1].startswith("1 of 1 validation rows also occur in train: ")
 
 
 def test_the_room_imports_without_the_heavy_libraries() -> None:

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from balora.data import Conversation, LabelledText, Message, PromptedText
-from balora.data.splits import content_of, hold_out, overlap_note
+from balora.data import LabelledText
+from balora.data.splits import hold_out
 
 
 def examples(labels: list[int]) -> list[LabelledText]:
@@ -49,19 +49,3 @@ def test_with_classes_each_keeps_a_training_row_and_gives_its_share(labels: list
 def test_the_seed_matters() -> None:
     rows = examples([0] * 50)
     assert hold_out(rows, 0.2, 0, stratify=False) != hold_out(rows, 0.2, 1, stratify=False)
-
-
-def test_content_leaves_out_what_is_learned() -> None:
-    assert content_of(LabelledText("a", "t", "p", 1)) == content_of(LabelledText("b", "t", "p", 0))
-    assert content_of(PromptedText("a", "q", "1")) == content_of(PromptedText("b", "q", "2"))
-    assert content_of(PromptedText("a", "", "1")) != content_of(PromptedText("b", "", "2"))
-    ask = Message("user", "q")
-    assert content_of(Conversation("a", (ask, Message("assistant", "1")))) == content_of(
-        Conversation("b", (ask, Message("assistant", "2")))
-    )
-
-
-def test_rows_in_both_splits_are_counted() -> None:
-    rows = examples([0, 1, 0])
-    assert overlap_note(rows[:2], rows[1:], "test") == "1 of 2 test rows also occur in train (first: f:1)"
-    assert overlap_note(rows[:2], rows[2:], "test") is None

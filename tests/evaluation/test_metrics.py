@@ -13,7 +13,7 @@ from balora.errors import RecipeError
 from balora.evaluation import (
     METRICS,
     check_metric_names,
-    likeliest_tokens,
+    keep_predictions,
     metrics_function,
     perplexity_of,
     score_all,
@@ -100,4 +100,4 @@ def test_only_the_likeliest_tokens_are_kept() -> None:
     """Mixtures give their load-balancing loss before the logits, encoder-decoders their encoder's states after."""
     logits = torch.randn(2, 3, 7)
     for outputs in (logits, (torch.tensor(2.0), logits), (logits, torch.randn(2, 5, 4))):
-        assert torch.equal(likeliest_tokens(outputs, None), logits.argmax(-1))
+        assert torch.equal(keep_predictions("generation")(outputs, None), logits.argmax(-1))

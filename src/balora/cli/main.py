@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from balora.cli import demo, doctor, factors, recipes, train, validate
+from balora.cli import demo, doctor, evaluate, factors, recipes, train, validate
 from balora.cli.failures import INTERRUPTED, TERMINATED, failure_of, stopped_run
 from balora.cli.output import print_error, print_json, print_message, print_result
 from balora.optional import hush_optional_packages
@@ -29,10 +29,18 @@ app = typer.Typer(
 )
 app.command()(train.train)
 app.command()(validate.validate)
+app.command()(evaluate.evaluate)
 app.command()(factors.factors)
 app.add_typer(recipes.app, name="recipes")
 app.command()(doctor.doctor)
 app.command()(demo.demo)
+
+
+_AFTER_A_STOP = {
+    "train": " before training began; run the same command again",
+    "evaluate": "; the same command goes on, and asks the model only for the texts that are missing",
+}
+"""What is true after an interruption, by command."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -78,8 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BaseException as error:
         code = _report(error, debug=debug, as_json="--json" in words)
     if code in {INTERRUPTED, TERMINATED}:
-        again = " before training began; run the same command again" if words[0] == "train" else ""
-        print_message(f"stopped{again}")
+        print_message(f"stopped{_AFTER_A_STOP.get(words[0], '')}")
     return code
 
 

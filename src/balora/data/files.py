@@ -34,14 +34,24 @@ def read_file(name: str, split_key: str) -> tuple[bytes, str]:
             f"unknown kind of file '{''.join(path.suffixes)}'",
             f"name a file that ends in {known}, or .gz of these",
         )
+    content, digest = read_bytes(name, split_key)
+    return (_unpacked(content, name) if path.suffix.lower() == ".gz" else content), digest
+
+
+def read_bytes(name: str, split_key: str) -> tuple[bytes, str]:
+    """The bytes of a file as they lie on disk, and their sha256.
+
+    Raises:
+        DataError: when there is no such file, or it cannot be read.
+    """
+    path = Path(name).expanduser()
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         raise DataError.at(name, "no such file", _nearby(path) or f"check {split_key}") from None
     except OSError as error:
         raise DataError.at(name, f"cannot be read ({error.strerror})", f"check {split_key}") from None
-    digest = bytes_sha256(content)
-    return (_unpacked(content, name) if path.suffix.lower() == ".gz" else content), digest
+    return content, bytes_sha256(content)
 
 
 def _nearby(path: Path) -> str:

@@ -14,11 +14,12 @@ from balora.data.hub import read_hub
 from balora.data.label_words import in_words, words_of
 from balora.data.labelled import LabelledRows, class_ids, labels_of, read_labelled, scores
 from balora.data.labels import Labels, require_known_classes
+from balora.data.overlap import overlap_of
 from balora.data.presets import Preset, preset_named
 from balora.data.prompted import read_generation
 from balora.data.settings import DataSettings
 from balora.data.sources import Source, file_ending, plan_sources
-from balora.data.splits import hold_out, overlap_note
+from balora.data.splits import hold_out
 from balora.data.structured import read_json, read_parquet
 from balora.data.table import Table
 from balora.errors import DataError, Problem
@@ -102,15 +103,22 @@ def _read(
         table = read_hub(source, f"data.{split}")
         return table, SourceRecord(table.where, source.hub.revision, None, table.rows_read)
     content, digest = read_file(source.name, f"data.{split}")
-    if file_ending(source.name) == ".parquet":
-        table = read_parquet(source.name, content, source.rows)
-    else:
-        text = decode(content, settings.encoding, source.name)
-        if file_ending(source.name) in (".json", ".jsonl", ".ndjson"):
-            table = read_json(source.name, text, source.rows)
-        else:
-            table = read_delimited(source.name, text, settings, source.rows, preset)
+    table = table_of_file(source, content, settings, preset)
     return table, SourceRecord(source.name, None, digest, table.rows_read)
+
+
+def table_of_file(source: Source, content: bytes, settings: DataSettings, preset: Preset | None) -> Table:
+    """The rows of a local file whose unpacked bytes are at hand, read as its ending says.
+
+    Raises:
+        DataError: when they are not what the ending promises.
+    """
+    if file_ending(source.name) == ".parquet":
+        return read_parquet(source.name, content, source.rows)
+    text = decode(content, settings.encoding, source.name)
+    if file_ending(source.name) in (".json", ".jsonl", ".ndjson"):
+        return read_json(source.name, text, source.rows)
+    return read_delimited(source.name, text, settings, source.rows, preset)
 
 
 def _require_rows(table: Table, settings: DataSettings) -> None:
@@ -216,7 +224,7 @@ def _final_splits(
         read = draft.table.rows_read if draft else len(rows)
         dropped = read - len(draft.usable) if draft else 0
         found[split] = TextSplit(split, tuple(rows), read, dropped, draft.labelled if draft else True)
-        if split != "train" and (note := overlap_note(examples["train"], rows, split)):
+        if split != "train" and (note := overlap_of(examples["train"], rows).note(split)):
             notes.append(note)
     return found, notes
 

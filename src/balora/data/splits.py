@@ -1,11 +1,11 @@
-"""Splits: the validation share held out of the training rows, row limits, and rows that two splits have in common."""
+"""Splits: the validation share held out of the training rows."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
 
-from balora.data.examples import Conversation, Example, LabelledText, PromptedText
+from balora.data.examples import Example, LabelledText
 
 
 def hold_out(
@@ -42,23 +42,3 @@ def _stratified(examples: Sequence[Example], order: Sequence[int], total: int) -
         if sum(taken.values()) < total and taken[label] < len(classes[label]) - 1:
             taken[label] += 1
     return [row for label, rows in classes.items() for row in rows[: taken[label]]]
-
-
-def content_of(example: Example) -> object:
-    """What two rows have in common when one is a repetition of the other: everything but the label or response."""
-    match example:
-        case LabelledText():
-            return example.text, example.text_pair
-        case PromptedText():
-            return example.prompt or example.response
-        case Conversation():
-            return example.messages[:-1]
-
-
-def overlap_note(train: Sequence[Example], other: Sequence[Example], name: str) -> str | None:
-    """A warning when rows of another split also occur in training."""
-    seen = {content_of(example) for example in train}
-    repeated = [example.place for example in other if content_of(example) in seen]
-    if not repeated:
-        return None
-    return f"{len(repeated)} of {len(other)} {name} rows also occur in train (first: {repeated[0]})"

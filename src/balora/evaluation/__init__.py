@@ -1,11 +1,11 @@
-"""Scores: named metrics on predictions."""
+"""Scores a researcher can trust: named metrics, test sets, generation suites, intervals, result files."""
 
 from balora.evaluation.metrics import (
     METRICS,
     Metric,
     check_metric_names,
     is_score,
-    likeliest_tokens,
+    keep_predictions,
     metrics_function,
     perplexity_of,
     score_all,
@@ -18,7 +18,7 @@ __all__ = [
     "Metric",
     "check_metric_names",
     "is_score",
-    "likeliest_tokens",
+    "keep_predictions",
     "metrics_function",
     "perplexity_of",
     "score_all",

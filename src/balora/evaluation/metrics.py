@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 from sklearn import metrics
-from torch import Tensor
 
 from balora.errors import RecipeError, did_you_mean
 from balora.task import IGNORED_LABEL, Task
@@ -111,11 +110,20 @@ def predictions_from_logits(logits: NDArray[np.floating], task: Task) -> Values:
     return logits.squeeze(-1) if task == "regression" else logits.argmax(axis=-1)
 
 
-def likeliest_tokens(outputs: Any, labels: object) -> Tensor:
-    """What transformers' Trainer keeps of a language model's outputs for `metrics_function`: (N, S), not (N, S, V)."""
-    del labels
-    logits: Tensor = next(part for part in outputs if part.dim() == 3) if isinstance(outputs, tuple) else outputs
-    return logits.argmax(dim=-1)
+def keep_predictions(task: Task) -> Callable[[Any, Any], Any]:
+    """What transformers' Trainer calls after each batch of an evaluation: of its logits only the predictions are kept.
+
+    So an evaluation never holds the logits of more than one batch.
+    """
+
+    def reduce(logits: Any, labels: Any) -> Any:
+        del labels
+        parts = logits if isinstance(logits, tuple) else (logits,)
+        # Mixtures of experts put their load-balancing loss first.
+        first = next(part for part in parts if part.dim() == 3) if task == "generation" else parts[0]
+        return first.squeeze(-1) if task == "regression" else first.argmax(dim=-1)
+
+    return reduce
 
 
 def metrics_function(
@@ -136,7 +144,8 @@ def metrics_function(
         first = logits[0] if isinstance(logits, tuple) else logits
         if shift:
             first, references = first[:, :-1], references[:, 1:]
-        return score_all(names, predictions_from_logits(first, task), references)
+        reduced = first.ndim == references.ndim  # by keep_predictions
+        return score_all(names, first if reduced else predictions_from_logits(first, task), references)
 
     return compute
 

@@ -15,7 +15,7 @@ from balora.artefacts.settings import OutputSettings
 from balora.data.presets import preset_named
 from balora.data.settings import DataSettings
 from balora.errors import DataError, InputError
-from balora.evaluation.metrics import check_metric_names
+from balora.evaluation.metrics import METRICS, check_metric_names
 from balora.evaluation.settings import EvaluationSettings
 from balora.losses.settings import Form
 from balora.models.settings import ModelSettings
@@ -25,6 +25,7 @@ from balora.training.argument_fields import LARGEST_SEED, nearest_choice, shown
 from balora.training.arguments import resolve_training_arguments
 from balora.training.config import BALoraConfig
 from balora.training.defaults import missing_training_settings
+from balora.training.evaluation_schedule import schedule_conflicts
 
 FORM_OF_TASK: Mapping[str, Form] = MappingProxyType({"classification": "nlu", "regression": "nlu", "generation": "nlg"})
 """Which equations a task uses."""
@@ -146,6 +147,16 @@ class Recipe(Settings):
             except InputError as error:
                 raise _about("metrics", error) from None
         return value
+
+    @model_validator(mode="after")
+    def _check_evaluation_schedule(self) -> Self:
+        best = self.evaluation.keep_best
+        known = ["loss", *(self.evaluation.metrics or [m.name for m in METRICS.values() if m.task == self.task])]
+        if best is not None and best.removeprefix("eval_") not in known:
+            raise ValueError(f"evaluation.keep_best is '{best}'; {nearest_choice(best, known)}")
+        for problem in schedule_conflicts(self.evaluation, resolve_training_arguments(self.training).values):
+            raise ValueError(f"{problem.where}: {problem.what}; {problem.fix}")
+        return self
 
     @model_validator(mode="after")
     def _check_evaluation_batch(self) -> Self:

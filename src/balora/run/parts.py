@@ -12,13 +12,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallba
 
 from balora.adapters import AdaptedModel, Calibration, QuantizationErrors
 from balora.data import EncodedData, TextData, encode, load_text_data, make_collator
-from balora.evaluation import METRICS, likeliest_tokens, metrics_function
+from balora.evaluation import METRICS, keep_predictions, metrics_function
 from balora.models import load_config, load_model, load_tokenizer, max_positions
 from balora.recipe import Recipe
 from balora.run.calibration import draw_calibration
 from balora.run.quantization import measure_start
 from balora.training import BALoraTrainer, BaloraWarning, notes_on_objective, prepare_model
 from balora.training.arguments import build_training_arguments, resolve_training_arguments
+from balora.training.callbacks import EarlyStop
+from balora.training.evaluation_schedule import scheduled_arguments
 from balora.training.rehearsal import rehearse
 
 
@@ -63,7 +65,7 @@ def training_arguments_of(recipe: Recipe) -> TrainingArguments:
         InputError: a setting needs a validation split, a device or a package that is not there, or cannot work.
     """
     brings_validation = recipe.data.train is None and recipe.data.preset is not None
-    resolved = resolve_training_arguments(recipe.training)
+    resolved = resolve_training_arguments({**recipe.training, **scheduled_arguments(recipe.evaluation)})
     arguments = build_training_arguments(
         resolved,
         output_dir=run_folder_of(recipe),
@@ -140,9 +142,11 @@ def make_trainer(
             data_collator=make_collator(inputs.tokenizer, recipe.task, encoder_decoder=inputs.data.encoder_decoder),
             processing_class=inputs.tokenizer,
             compute_metrics=metrics_function(names, recipe.task, shift=writes and not inputs.data.encoder_decoder),
-            preprocess_logits_for_metrics=likeliest_tokens if writes else None,
+            preprocess_logits_for_metrics=keep_predictions(recipe.task) if names else None,
         )
     trainer.remove_callback(PrinterCallback)
+    if recipe.evaluation.patience is not None:
+        trainer.add_callback(EarlyStop(recipe.evaluation.patience, recipe.evaluation.min_improvement))
     return trainer
 
 

@@ -174,6 +174,9 @@ def _train_and_record(
     try:
         with peak, stop:
             training_metrics = run_steps(trainer, beginning.checkpoint)
+        early = early_stop_notes(trainer, recipe)
+        record.notes.extend(early)
+        _tell(console, early)
         metrics = {**training_metrics, **final_scores(trainer, inputs)}
         trainer.save_model(str(folder))
     except BaseException as error:
@@ -193,6 +196,15 @@ def _train_and_record(
     record.write(folder)
     seconds = record.train_seconds or 0.0
     return RunResult(folder, metrics, train_seconds=seconds, status="finished", notes=tuple(record.notes))
+
+
+def early_stop_notes(trainer: BALoraTrainer, recipe: Recipe) -> list[str]:
+    """What is to be said where `evaluation.patience` ended the run before its last step."""
+    state = trainer.state
+    if recipe.evaluation.patience is None or state.global_step >= state.max_steps:
+        return []
+    score = recipe.evaluation.keep_best
+    return [f"stopped early, at step {state.global_step} of {state.max_steps}: {score} no longer improved"]
 
 
 def run_steps(trainer: BALoraTrainer, checkpoint: Path | None) -> dict[str, float]:

@@ -1,0 +1,50 @@
+"""Runs in a process of its own: compares mathematical answers with math-verify, within a memory limit.
+
+Started by path and in isolated mode, so it imports nothing of balora. One JSON object per line on stdin, `{"gold",
+"answer"}`, one per line on stdout, `{"equal", "parsed"}`. Nothing is evaluated as code: LaTeX goes through a grammar,
+and what reaches sympy's own parser consists of digits, operators and brackets only. Such text can still ask for a
+number that fills the memory, which is why it happens here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import resource
+import sys
+
+MEMORY_BYTES = 2 << 30
+SECONDS = 2
+"""For parsing one side, and for comparing; math-verify's own alarm. The parent's limit stands behind it."""
+
+
+def compare(gold: str, answer: str) -> dict[str, bool]:
+    """Whether the answer equals the gold one, and whether it could be read at all."""
+    from math_verify import parse, verify
+
+    wanted = parse(f"${gold}$", parsing_timeout=SECONDS)
+    marked = "$" in answer or "\\boxed" in answer or "\\(" in answer or "\\[" in answer
+    found = parse(answer if marked else f"${answer}$", parsing_timeout=SECONDS) or parse(
+        answer, parsing_timeout=SECONDS
+    )
+    return {"equal": bool(found) and bool(verify(wanted, found, timeout_seconds=SECONDS)), "parsed": bool(found)}
+
+
+def serve() -> None:
+    """Answer until stdin ends."""
+    logging.disable(logging.CRITICAL)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            reply = compare(asked["gold"], asked["answer"])
+        except (Exception, MemoryError):
+            reply = {"equal": False, "parsed": False}
+        sys.stdout.write(json.dumps(reply) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    serve()

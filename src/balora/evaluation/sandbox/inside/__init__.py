@@ -1,0 +1,1 @@
+"""What runs inside the sandbox: standard library only, in a fresh interpreter, never in balora's own process."""

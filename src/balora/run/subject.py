@@ -1,0 +1,231 @@
+"""What is evaluated: a run folder, any PEFT adapter, or a plain model; found first, loaded later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import peft
+import torch
+import transformers
+from safetensors import safe_open
+
+from balora.artefacts import read_record
+from balora.artefacts.layout import ADAPTER_CONFIG, ADAPTER_WEIGHTS, MODEL_WEIGHTS, RECIPE_RESOLVED
+from balora.data.settings import DataSettings
+from balora.errors import ModelError, OutputError
+from balora.evaluation.results import file_sha256
+from balora.models import ModelSettings, load_config, load_model, load_tokenizer
+from balora.recipe import Recipe, parse_recipe
+from balora.task import Task
+
+_HEADS = ("classifier.weight", "score.weight", "out_proj.weight")
+_TASKS: dict[str, Task] = {"SEQ_CLS": "classification", "CAUSAL_LM": "generation", "SEQ_2_SEQ_LM": "generation"}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is evaluated, as far as small files tell."""
+
+    name: str
+    folder: Path | None
+    """The run folder, or the adapter's."""
+    adapter: Path | None
+    """Where the adapter lies; None for a whole model."""
+    recipe: Recipe | None
+    base: ModelSettings
+    """The pretrained model, or the model itself."""
+    whole: ModelSettings | None
+    """The fine-tuned weights of a run that trained all of them."""
+    task: Task
+    label_names: tuple[str, ...] | None
+    seed: int = 42
+
+    @property
+    def trained_on(self) -> str | None:
+        """The task by the name of its preset, where the recipe says so."""
+        preset = None if self.recipe is None else self.recipe.data.preset
+        return None if preset is None else preset.lower().replace("-", "").replace("_", "")
+
+    @property
+    def data(self) -> DataSettings:
+        """How texts were encoded in training."""
+        return self.recipe.data if self.recipe is not None else DataSettings(train="none.csv")
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """Of the adapter, or of the model's one file."""
+        if self.adapter is not None:
+            return file_sha256(self.adapter / ADAPTER_WEIGHTS)
+        folder = Path((self.whole or self.base).name_or_path).expanduser()
+        return file_sha256(folder / MODEL_WEIGHTS)
+
+
+@dataclass(frozen=True)
+class LoadedSubject:
+    """The subject in memory."""
+
+    model: Any
+    tokenizer: Any
+    device: torch.device
+    fresh: tuple[str, ...]
+    """Parameters that the pretrained checkpoint does not hold: without the adapter they are random."""
+
+    @contextmanager
+    def as_base(self) -> Iterator[Any]:
+        """The untouched base inside the block."""
+        with self.model.disable_adapter() if isinstance(self.model, peft.PeftModel) else nullcontext():
+            yield self.model
+
+
+def find_subject(run: Path | str | None, model: str | None) -> Subject:
+    """What `run` and `model` name, read from their small files.
+
+    Args:
+        run: a run folder, one of its checkpoints, or a folder with a PEFT adapter.
+        model: hub id or folder of a model; together with `run` the base in place of the one it names.
+
+    Raises:
+        InputError: there is nothing that could be evaluated.
+    """
+    if run is None:
+        if model is None:
+            raise OutputError.at("RUN", "nothing to evaluate", "name a run folder, or a model with --model")
+        return _plain(ModelSettings(name_or_path=model))
+    folder = Path(run).expanduser()
+    if not folder.is_dir():
+        raise OutputError.at(run, "no such folder", "name a run folder, or a model with --model")
+    recipe, home = _recipe_of(folder)
+    has_adapter = (folder / ADAPTER_CONFIG).is_file()
+    if has_adapter and not (folder / ADAPTER_WEIGHTS).is_file():
+        raise OutputError.at(folder, f"holds no {ADAPTER_WEIGHTS}", "did the run finish? name one of its checkpoints")
+    if recipe is not None:
+        settings = recipe.model.model_copy(update={"name_or_path": model} if model else {})
+        whole = None
+        if not has_adapter:
+            if not (folder / "config.json").is_file():
+                what = "holds neither an adapter nor a model"
+                raise OutputError.at(folder, what, "did the run finish? `--resume` ends it, or name a checkpoint")
+            whole = settings.model_copy(update={"name_or_path": str(folder), "revision": None})
+        names = _label_names(home, recipe)
+        seed = int(recipe.training.get("seed", 42))
+        adapter = folder if has_adapter else None
+        return Subject(str(folder), folder, adapter, recipe, settings, whole, recipe.task, names, seed)
+    if has_adapter:
+        return _adapter(folder, model)
+    if (folder / "config.json").is_file():
+        return _plain(ModelSettings(name_or_path=str(folder)), folder)
+    what = f"holds neither {ADAPTER_CONFIG} nor {RECIPE_RESOLVED} nor config.json"
+    raise OutputError.at(folder, what, "name a run folder, an adapter or a model")
+
+
+def load_subject(subject: Subject) -> LoadedSubject:
+    """The weights, on the accelerator where there is one.
+
+    Raises:
+        ModelError: the model or the adapter cannot be loaded.
+    """
+    transformers.set_seed(subject.seed)
+    tokenizer = load_tokenizer(_tokenizer_settings(subject))
+    names = subject.label_names
+    loaded = load_model(subject.whole or subject.base, subject.task, tokenizer=tokenizer, label_names=names)
+    model: Any = loaded.model
+    if subject.adapter is not None:
+        try:
+            model = peft.PeftModel.from_pretrained(model, str(subject.adapter))
+        except (RuntimeError, ValueError, KeyError, OSError) as error:
+            reason = " ".join(str(error).split())[:200]
+            what = f"the adapter does not fit '{subject.base.name_or_path}' ({reason})"
+            raise ModelError.at(subject.adapter, what, "name the model it was trained on with --model") from error
+    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    chosen = device or torch.device("cpu")
+    return LoadedSubject(model.to(chosen).eval(), tokenizer, chosen, loaded.fresh_parameters)
+
+
+def load_base(subject: Subject) -> LoadedSubject:
+    """The pretrained model of a run that trained all weights."""
+    plain = Subject(
+        subject.base.name_or_path,
+        None,
+        None,
+        subject.recipe,
+        subject.base,
+        None,
+        subject.task,
+        subject.label_names,
+        subject.seed,
+    )
+    return load_subject(plain)
+
+
+def _recipe_of(folder: Path) -> tuple[Recipe | None, Path]:
+    """The recipe of a run folder, or of the run that a checkpoint belongs to, and the run's folder."""
+    for home in (folder, folder.parent):
+        path = home / RECIPE_RESOLVED
+        if path.is_file():
+            return parse_recipe(path.read_text(encoding="utf-8"), origin=str(path)), home
+    return None, folder
+
+
+def _label_names(home: Path, recipe: Recipe) -> tuple[str, ...] | None:
+    if recipe.task != "classification":
+        return None
+    names = (read_record(home).get("data") or {}).get("label_names")
+    if not names:
+        raise OutputError.at(home, "its run.json does not name the classes", "evaluate the run where it was written")
+    return tuple(names)
+
+
+def _tokenizer_settings(subject: Subject) -> ModelSettings:
+    folder = subject.folder
+    if folder is not None and (folder / "tokenizer_config.json").is_file():
+        return ModelSettings(name_or_path=str(folder))
+    return subject.base
+
+
+def _adapter(folder: Path, model: str | None) -> Subject:
+    try:
+        config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+        base, kind = model or config["base_model_name_or_path"], config["task_type"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError.at(folder / ADAPTER_CONFIG, f"cannot be read ({error})", "save the adapter again") from None
+    if not base:
+        raise ModelError.at(folder / ADAPTER_CONFIG, "names no base model", "name it with --model")
+    if kind not in _TASKS:
+        known = ", ".join(_TASKS)
+        raise ModelError.at(folder / ADAPTER_CONFIG, f"task_type is {kind}", f"balora evaluates {known}")
+    settings = ModelSettings(name_or_path=base)
+    if _TASKS[kind] == "generation":
+        return Subject(str(folder), folder, folder, None, settings, None, "generation", None)
+    outputs = _head_outputs(folder)
+    names = _names_in(load_config(settings), outputs)
+    task: Task = "regression" if outputs == 1 else "classification"
+    return Subject(str(folder), folder, folder, None, settings, None, task, names if outputs > 1 else None)
+
+
+def _head_outputs(folder: Path) -> int:
+    """How many outputs the saved head has."""
+    with safe_open(folder / ADAPTER_WEIGHTS, framework="pt") as weights:
+        for name in weights.keys():  # noqa: SIM118 - safe_open is no mapping
+            if name.endswith(_HEADS):
+                return int(weights.get_slice(name).get_shape()[0])
+    raise ModelError.at(folder, "the adapter holds no classification head", "save it with its head (modules_to_save)")
+
+
+def _names_in(config: Any, outputs: int) -> tuple[str, ...]:
+    named = {int(index): str(name) for index, name in (config.id2label or {}).items()}
+    return tuple(named[index] for index in range(outputs)) if len(named) == outputs else tuple(map(str, range(outputs)))
+
+
+def _plain(settings: ModelSettings, folder: Path | None = None) -> Subject:
+    config = load_config(settings)
+    name = settings.name_or_path
+    if not any("ForSequenceClassification" in each for each in config.architectures or []):
+        return Subject(name, folder, None, None, settings, None, "generation", None)
+    task: Task = "regression" if config.num_labels == 1 else "classification"
+    names = _names_in(config, config.num_labels) if task == "classification" else None
+    return Subject(name, folder, None, None, settings, None, task, names)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import peft
 import pytest
 import torch
 
-from balora.adapters import AdapterConfig, adalora_of, move_ranks, orthogonality, plan_ranks
-from balora.adapters.adalora import allocator_state, as_plain_factors, layers_of, restore_allocator
+from balora.adapters import (
+    AdapterConfig,
+    adalora_of,
+    load_trainable_state,
+    move_ranks,
+    orthogonality,
+    plan_ranks,
+    save_trainable_state,
+)
+from balora.adapters.adalora import allocator_state, as_plain_factors, layers_of
 from balora.errors import ModelError
 from tests.adapters.families import adapt, inputs_for, logits
 from tests.support import tiny
@@ -54,24 +64,25 @@ def test_the_three_phases_follow_the_number_of_steps() -> None:
         plan_ranks(inner, AdapterConfig(method="adalora", adalora_warmup=0.5, adalora_final=0.49), 0)
 
 
-def test_the_allocator_goes_on_where_it_stood() -> None:
-    whole = trained()
-    half = trained(until=5)
-    state = {name: value.clone() for name, value in allocator_state(half).items()}
-    assert any(name.startswith("adalora.allocated") for name in state)
-    numbers = {name: p.detach().clone() for name, p in half.named_parameters()}
+def test_the_allocator_goes_on_where_it_stood(tmp_path: Path) -> None:
+    """Through the state file of a checkpoint, into a model that started elsewhere."""
+    whole, half = trained(), trained(until=3)
+    scored = allocator_state(half)
+    assert any(name.startswith("adalora.allocated") for name in scored)
+    assert any(name.startswith("adalora.mean") and value.any() for name, value in scored.items())
+    save_trainable_state(half, tmp_path)
     again = adapt("llama", "adalora", r=3, alpha=None, seed=9)
     plan_ranks(adalora_of(again), AdapterConfig(method="adalora", r=3), 10)
-    with torch.no_grad():
-        for name, parameter in again.named_parameters():
-            parameter.copy_(numbers[name])
-    restore_allocator(again, state)
-    go_on(again, range(6, 11))
+    load_trainable_state(again, tmp_path)
+    restored = allocator_state(again)
+    assert restored.keys() == scored.keys()
+    assert all(torch.equal(restored[name], value) for name, value in scored.items())
+    go_on(again, range(4, 11))
     inputs = inputs_for("llama")
     assert torch.equal(logits(again, inputs), logits(whole, inputs))
 
 
-def test_what_is_saved_is_plain_lora_of_the_largest_rank_left(tmp_path) -> None:
+def test_what_is_saved_is_plain_lora_of_the_largest_rank_left(tmp_path: Path) -> None:
     model = trained()
     _, rank = as_plain_factors(model.state_dict(), model.peft_config["default"])
     assert rank == max(ranks(model)) <= 5

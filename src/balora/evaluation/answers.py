@@ -28,6 +28,9 @@ LONGEST_ANSWER = 500
 HARD_LIMIT_S = 10.0
 """Seconds per comparison before the process is killed and started again."""
 
+START_LIMIT_S = 120.0
+"""Seconds that the process may take to load."""
+
 _ANSWER_IS = re.compile(r"the (?:final )?answer is\s*:?\s*", re.IGNORECASE)
 _NUMBER = re.compile(r"[-+]?\s?[$€£]?\s?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?")
 _PLAIN_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)")
@@ -163,20 +166,16 @@ class AnswerJudge:
     def _ask(self, answer: str, gold: str) -> Judged:
         process = self._running()
         assert process.stdin is not None
-        assert process.stdout is not None
         try:
             process.stdin.write(json.dumps({"gold": gold, "answer": answer}) + "\n")
             process.stdin.flush()
         except BrokenPipeError:
             self.close()
             return Judged(False, "not readable")
-        with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
-            ready = selector.select(self.hard_limit_s)
-        line = process.stdout.readline() if ready else ""
+        line = self._line(process, self.hard_limit_s)
         if not line:  # it hangs, or it died of its limits
             self.close()
-            return Judged(False, "not readable" if ready else "took too long")
+            return Judged(False, "took too long" if line is None else "not readable")
         reply = json.loads(line)
         return Judged(reply["equal"], "math-verify" if reply["parsed"] else "not readable")
 
@@ -193,7 +192,17 @@ class AnswerJudge:
                 text=True,
                 env=kept,
             )
+            # On a busy machine loading takes long; that is no property of the answer.
+            self._line(self._process, START_LIMIT_S)
         return self._process
+
+    @staticmethod
+    def _line(process: subprocess.Popen[str], limit_s: float) -> str | None:
+        """The next line of a process, empty where it ended; None where it takes longer."""
+        assert process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            return process.stdout.readline() if selector.select(limit_s) else None
 
 
 @cache

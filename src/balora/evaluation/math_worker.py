@@ -1,9 +1,9 @@
 """Runs in a process of its own: compares mathematical answers with math-verify, within a memory limit.
 
 Started by path and in isolated mode, so it imports nothing of balora. One JSON object per line on stdin, `{"gold",
-"answer"}`, one per line on stdout, `{"equal", "parsed"}`. Nothing is evaluated as code: LaTeX goes through a grammar,
-and what reaches sympy's own parser consists of digits, operators and brackets only. Such text can still ask for a
-number that fills the memory, which is why it happens here.
+"answer"}`; on stdout an empty one once everything is loaded, then one per line, `{"equal", "parsed"}`. Nothing is
+evaluated as code: LaTeX goes through a grammar, and what reaches sympy's own parser consists of digits, operators and
+brackets only. Such text can still ask for a number that fills the memory, which is why it happens here.
 """
 
 from __future__ import annotations
@@ -31,11 +31,14 @@ def compare(gold: str, answer: str) -> dict[str, bool]:
 
 
 def serve() -> None:
-    """Answer until stdin ends."""
+    """Say that everything is loaded, then answer until stdin ends."""
     logging.disable(logging.CRITICAL)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    compare("\\frac{1}{2}", "0.5")  # loads what is loaded on first use, so that no limit counts it
+    sys.stdout.write("{}\n")
+    sys.stdout.flush()
     for line in sys.stdin:
         asked = json.loads(line)
         try:

@@ -22,6 +22,9 @@ ENCODER_DECODER = "an encoder and a decoder"
 NO_BIASES = "no biases"
 """Llama and most decoders after it."""
 
+DEBERTA_V1 = "the attention of DeBERTa v1"
+"""Its in-place changes to views."""
+
 
 def _has_no_biases(model: PreTrainedModel) -> bool:
     try:
@@ -35,6 +38,7 @@ TRAITS: Mapping[str, Callable[[PreTrainedModel], bool]] = MappingProxyType(
         STACKED_EXPERTS: lambda model: bool(expert_stacks(model)),
         ENCODER_DECODER: lambda model: bool(model.config.is_encoder_decoder),
         NO_BIASES: _has_no_biases,
+        DEBERTA_V1: lambda model: model.config.model_type == "deberta",
     }
 )
 """What a model may have -> whether it has it."""
@@ -58,6 +62,8 @@ LIMITS: tuple[Limit, ...] = (
     Limit("dora", STACKED_EXPERTS, "PEFT keeps no magnitudes for a parameter that holds several matrices"),
     Limit("adalora", STACKED_EXPERTS, "PEFT moves the ranks of layers only"),
     Limit("eva", ENCODER_DECODER, "it reads the tokens of one sequence"),
+    Limit("lora_ga", DEBERTA_V1, "its backward hooks meet a change in place in transformers' code"),
+    Limit("lora_fa", STACKED_EXPERTS, "its optimizer would mix the factors of different experts"),
     Limit("bitfit", NO_BIASES, "it trains nothing else"),
     *(Limit(name, STACKED_EXPERTS, _NO_INPUTS) for name, method in METHODS.items() if method.calibrated),
 )

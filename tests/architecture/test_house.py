@@ -20,6 +20,7 @@ ROWS: list[set[str]] = [
     {"run"},
     {"demo"},
     {"cli"},
+    {"__main__"},
 ]
 """A room imports only from rows above its own; rooms of one row are strangers to each other."""
 

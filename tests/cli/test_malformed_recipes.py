@@ -43,7 +43,7 @@ FILES: dict[str, tuple[str, str, str]] = {
     "setting of bitsandbytes": (
         "training: {load_in_4bit: true}\n",
         "recipe.yaml:7 training.load_in_4bit",
-        "model.dtype: bfloat16",
+        "model.quantization: nf4",
     ),
     "contradiction": ("training: {fp16: true, bf16: true}\n", "recipe.yaml:7 training.fp16", "keep one of them"),
     "form against the task": ("regularizers: {form: nlg}\n", "recipe.yaml:7 regularizers.form", "remove it"),

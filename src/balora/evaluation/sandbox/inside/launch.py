@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import resource
+import select
 import signal
 import sys
 from collections.abc import Callable
@@ -47,13 +48,21 @@ def _in_namespaces(plan: dict[str, Any]) -> None:
     except OSError as error:
         _broken(plan, error)
 
+    # Never written to: its end is seen when the process outside has ended.
+    lifeline, held = os.pipe()
+
     def first_process() -> None:
-        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.close(held)
         try:
             build_root(str(Path(__file__).parent), plan["view"], plan["limits"]["scratch_mib"])
             give_up_privileges(user)
+            # After that, because the kernel forgets this wish where a process becomes another user.
+            kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         except OSError as error:
             _broken(plan, error)
+        if select.select([lifeline], [], [], 0)[0]:
+            os._exit(BROKEN)
+        os.close(lifeline)
         worker = _fork(lambda: _confined(plan))
         _close(plan)
         _wait_for(worker)

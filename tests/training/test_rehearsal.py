@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,10 @@ def test_what_would_fail_after_loading_is_named(training: dict[str, Any], key: s
 
 
 @pytest.mark.parametrize("name", ["paged_adamw_8bit", "adamw_torch_8bit"])
-def test_an_optimizer_whose_package_is_missing(name: str, tmp_path: Path) -> None:
-    for package in ("bitsandbytes", "torchao"):
-        try:
-            __import__(package)
-        except ImportError:
-            continue
-        pytest.skip(f"{package} is installed")
+def test_an_optimizer_whose_package_is_missing(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = [module for module in sys.modules if module.split(".")[0] in ("bitsandbytes", "torchao")]
+    for module in {"bitsandbytes", "torchao", *missing}:
+        monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(InputError, match=rf"training.optim: '{name}' cannot be used"):
         try_out(tmp_path, optim=name)
 

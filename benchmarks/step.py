@@ -142,6 +142,7 @@ VARIANTS: dict[str, Callable[[Body, str, dict[str, Tensor]], Step]] = {
     "balora": lambda *given: ours(*given),
     "balora, teacher on 1/4": lambda *given: ours(*given, teacher_fraction=0.25),
     "balora, folded anchor": lambda *given: ours(*given, fold=True),
+    "balora, padding-free": lambda *given: ours(*given, padding_free=True),
     "balora, explicit logits": lambda *given: ours(*given, loss_path="explicit"),
     "PEFT PiSSA + Trainer": plain,
     "PEFT PiSSA + TRL SFT": trl_default,

@@ -14,7 +14,8 @@ from balora.adapters import AdapterConfig
 from balora.training import BALoraConfig, BALoraTrainer, prepare_model
 from benchmarks.measure import Result, markdown
 
-EXAMPLES, LENGTH, CLASSES, BATCH = 256, 64, 3, 16
+EXAMPLES = {"cpu": 64, "cuda": 2048}
+LENGTH, CLASSES, BATCH = 32, 3, 8
 EPOCHS = (1, 3)
 OWN, CACHED, LIVE = "own PiSSA (weights 0)", "balora, cached teacher", "balora, live teacher"
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -37,12 +38,12 @@ def encoder() -> BertForSequenceClassification:
     return BertForSequenceClassification(BertConfig(num_labels=CLASSES, **shape))
 
 
-def examples() -> datasets.Dataset:
+def examples(count: int) -> datasets.Dataset:
     """Random tokens and classes."""
     generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(5, 30_000, (EXAMPLES, LENGTH), generator=generator).tolist()
-    labels = torch.randint(CLASSES, (EXAMPLES,), generator=generator).tolist()
-    return datasets.Dataset.from_dict({"input_ids": ids, "attention_mask": [[1] * LENGTH] * EXAMPLES, "labels": labels})
+    ids = torch.randint(5, 30_000, (count, LENGTH), generator=generator).tolist()
+    labels = torch.randint(CLASSES, (count,), generator=generator).tolist()
+    return datasets.Dataset.from_dict({"input_ids": ids, "attention_mask": [[1] * LENGTH] * count, "labels": labels})
 
 
 def train(variant: str, epochs: int, device: str) -> tuple[float, float]:
@@ -61,7 +62,7 @@ def train(variant: str, epochs: int, device: str) -> tuple[float, float]:
         )
         model = prepare_model(encoder().to(device), AdapterConfig(r=8))
         config = BALoraConfig.nlu(teacher_cache_dir=folder, **VARIANTS[variant])
-        trainer = BALoraTrainer(model=model, args=arguments, config=config, train_dataset=examples())
+        trainer = BALoraTrainer(model=model, args=arguments, config=config, train_dataset=examples(EXAMPLES[device]))
         began = time.perf_counter()
         trainer.train()
         seconds = time.perf_counter() - began
@@ -78,7 +79,7 @@ def run(device: str, *, rounds: int, shapes: tuple[str, ...] = ()) -> list[Resul
     del shapes
     results = []
     for epochs in EPOCHS:
-        result = Result(f"classification, {epochs} epochs of {EXAMPLES} x {LENGTH} tokens", device, OWN)
+        result = Result(f"classification, {epochs} epochs of {EXAMPLES[device]} x {LENGTH} tokens", device, OWN)
         losses: dict[str, float] = {}
         result.seconds = {name: [] for name in VARIANTS}
         names = list(VARIANTS)

@@ -51,3 +51,11 @@ def test_factors_read_their_input_as_it_is_under_autocast() -> None:
 def test_magnitudes_keep_the_format_that_peft_takes_norms_in() -> None:
     model = attach_adapter(tiny.build("llama"), AdapterConfig(method="dora", r=4))
     assert all(not layer._forward_pre_hooks for _, layer in adapted_layers(model))
+
+
+def test_lora_fa_s_frozen_factor_stays_frozen_when_adapters_were_off() -> None:
+    model = attach_adapter(tiny.build("llama"), AdapterConfig(method="lora_fa", r=4))
+    with model.disable_adapter():
+        pass
+    trained = {name.split(".")[-3] for name, p in model.named_parameters() if p.requires_grad}
+    assert trained == {"lora_B"}

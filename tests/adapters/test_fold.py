@@ -135,3 +135,39 @@ def test_a_quantized_base_is_not_folded_into(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("balora.adapters.fold.quantization_of", lambda _layer: "nf4")
     with pytest.raises(ModelError, match="which is quantized"):
         pair()
+
+
+@pytest.mark.filterwarnings("ignore:Model has .tie_word_embeddings=True.", "ignore:Setting .save_embedding_layers.")
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_head_keeps_its_weight(tied: bool, tmp_path: Path) -> None:
+    """It may be the embedding too, and PEFT saves it with the adapter."""
+    config = AdapterConfig(r=4, fold_anchor=True, target_modules=["lm_head", "q_proj"])
+    base = tiny.build("llama", tie_word_embeddings=tied)
+    truth = logits(base)
+    model = attach_adapter(base, config)
+    assert {name.rsplit(".", 1)[-1] for name in folded_layers(model)} == {"q_proj"}
+    torch.testing.assert_close(logits(model), truth, rtol=1e-4, atol=1e-4)
+    disturb(model)
+    model.save_pretrained(tmp_path)
+    loaded = PeftModel.from_pretrained(tiny.build("llama", tie_word_embeddings=tied), tmp_path)
+    torch.testing.assert_close(logits(loaded), logits(model), rtol=1e-4, atol=1e-4)
+
+
+def test_no_other_adapter_runs_on_what_is_left_of_the_base(tmp_path: Path) -> None:
+    folded, _ = pair()
+    folded.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="folded into the base"):
+        folded.load_adapter(tmp_path, "again")
+
+
+def test_a_state_that_does_not_fit_changes_nothing(tmp_path: Path) -> None:
+    save_trainable_state(attach_adapter(tiny.build("llama"), AdapterConfig(r=2, fold_anchor=True)), tmp_path)
+    folded, _ = pair()
+    before = logits(folded)
+    with pytest.raises(ModelError, match="shape"):
+        load_trainable_state(folded, tmp_path)
+    assert torch.equal(logits(folded), before)
+
+
+def test_16_bits_are_prepared_whatever_the_rounding() -> None:
+    prepare_model(tiny.build("llama").to(torch.bfloat16), AdapterConfig(r=4, fold_anchor=True))

@@ -64,3 +64,19 @@ def test_a_compiler_that_fails_or_errs_is_not_used(monkeypatch: pytest.MonkeyPat
     function, reason = chunk_function_for(True, CPU, torch.float32)
     assert function is chunk_with_gradient
     assert "differs" in reason
+
+
+def test_a_second_run_compiles_for_itself() -> None:
+    """Dynamo gives up on a function after some variants; a run must not start with another's."""
+    first, second = (chunk_function_for(True, CPU, torch.float32, backend="aot_eager")[0] for _ in range(2))
+    assert first is not second
+    torch._dynamo.utils.counters.clear()
+    for weight in (None, torch.tensor(0.5)):
+        for rows in (6, 5, 1):
+            for function in (first, second):
+                after, shares = AfterHead(), torch.rand(rows)
+                terms = RowTerms(weight, None, 2.0, 4)
+                teacher = None if weight is None else (torch.randn(rows, 40), after)
+                function((torch.randn(rows, 40), after), teacher, torch.arange(rows), RowScales(shares, shares), terms)
+    assert not torch._dynamo.utils.counters["graph_break"]
+    assert not torch._dynamo.utils.counters["unimplemented"]

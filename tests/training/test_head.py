@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import peft
 import pytest
 import torch
 
@@ -63,3 +64,11 @@ def test_the_bound_on_logits_is_off_inside_and_comes_back() -> None:
         base(torch.ones(1, 2, dtype=torch.long))
     assert base.config.final_logit_softcapping == 2.0
     assert probe_logits(base, probe_inputs(base)).abs().max() <= 2.0
+
+
+@pytest.mark.filterwarnings("ignore:.lora_bias=True. was passed")
+def test_an_adapter_with_a_bias_is_no_single_weight() -> None:
+    config = peft.LoraConfig(r=2, target_modules=["lm_head"], lora_bias=True, task_type="CAUSAL_LM")
+    head, reason = find_head(transformers_model(peft.get_peft_model(tiny.build("llama"), config)))
+    assert head is None
+    assert "bias" in reason

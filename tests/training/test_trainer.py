@@ -286,3 +286,26 @@ def test_batches_grouped_by_length_hold_less_padding(tmp_path: Path) -> None:
         assert run.state.global_step == 120
     padding = {strategy: 1 - sum(shares) / len(shares) for strategy, shares in seen.items()}
     assert padding["group_by_length"] < 0.6 * padding["random"]
+
+
+def test_a_model_that_is_made_anew_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="model_init"):
+        BALoraTrainer(
+            model_init=lambda: prepare_model(tiny.build("llama"), AdapterConfig(r=2)),
+            args=rows.arguments(tmp_path),
+            train_dataset=rows.language_rows(),
+        )
+
+
+@pytest.mark.parametrize("bias", ["all", "lora_only"])
+def test_an_adapter_that_trains_the_base_s_biases_is_stopped(bias: str, tmp_path: Path) -> None:
+    config = peft.LoraConfig(r=2, bias=bias, task_type="CAUSAL_LM", target_modules=["c_attn"], fan_in_fan_out=True)
+    run = BALoraTrainer(
+        model=peft.get_peft_model(tiny.build("gpt2"), config),
+        args=rows.arguments(tmp_path),
+        config=BALoraConfig.nlg(),
+        train_dataset=rows.language_rows(),
+        data_collator=rows.collator("generation"),
+    )
+    with pytest.raises(SelfCheckError, match="biases of the base"):
+        run.train()

@@ -10,7 +10,7 @@ from balora.adapters.count import ParameterCounts, count_parameters
 from balora.adapters.factor_cache import FactorCache
 from balora.adapters.factors import principal_factors, randomized_svd
 from balora.adapters.identity import config_of
-from balora.adapters.model import AdaptedModel
+from balora.adapters.model import AdaptedModel, adapter_only
 from balora.adapters.quantization_error import QuantizationErrors, WeightNorms, over_all, quantization_errors
 from balora.adapters.quantized import quantized_layers, steady_quantized_layers
 from balora.adapters.quantized_start import taken_off_base
@@ -43,6 +43,7 @@ __all__ = [
     "adalora_of",
     "adapted_layers",
     "adapter_config_from_peft",
+    "adapter_only",
     "adapters_off",
     "attach_adapter",
     "check_targets",

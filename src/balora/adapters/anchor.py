@@ -100,9 +100,18 @@ def anchor_layer(module: LoraLayer, factors: Factors) -> None:
     start = rounded_to_base(module, factors)
     start_layer(module, start)
     module.lora_variant[ADAPTER_NAME] = AnchoredVariant()
-    # PEFT widens the input to the adapter's float32, and autocast narrows it again: a copy per layer that is kept for
-    # the backward. Without it query, key and value keep the one input they share; the numbers are the same.
-    module.cast_input_dtype_enabled = False
+    module.register_forward_pre_hook(take_input_as_it_is)
+
+
+def take_input_as_it_is(module: Any, inputs: tuple[Any, ...]) -> None:
+    """Forward pre-hook: an anchored layer alone reads its input in whatever format it comes.
+
+    PEFT widens it to the adapter's float32, and autocast narrows it again: a copy per layer that is kept for the
+    backward. Without it query, key and value keep the one input they share; the numbers are the same. Adapters that
+    PEFT loads beside the anchored one still need the copy.
+    """
+    del inputs
+    module.cast_input_dtype_enabled = list(module.active_adapters) != [ADAPTER_NAME]
 
 
 def start_layer(module: LoraLayer, start: Anchor) -> None:

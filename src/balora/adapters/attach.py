@@ -137,6 +137,8 @@ def freeze_down_factors(adapted: AdaptedModel) -> None:
     """LoRA-FA trains B alone; A stays where it started."""
     for _, layer in adapted_layers(adapted):
         layer.lora_A[ADAPTER_NAME].requires_grad_(False)
+        # What PEFT freezes and unfreezes when adapters are switched off and on.
+        vars(layer)["adapter_layer_names"] = tuple(name for name in layer.adapter_layer_names if name != "lora_A")
 
 
 def train_everything(model: PreTrainedModel) -> PreTrainedModel:

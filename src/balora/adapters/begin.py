@@ -47,7 +47,7 @@ def start_at_principal_factors(adapted: AdaptedModel, config: AdapterConfig) -> 
             )
             for index, weight in enumerate(frozen_weights(layer))
         ]
-        anchor(name, layer, factors, fold=config.fold_anchor)
+        anchor(name, layer, factors, fold=config.fold_anchor and not is_vocabulary(adapted, layer))
     leave_anchors_alone(adapted)
 
 
@@ -58,13 +58,18 @@ def start_at_planned_factors(adapted: AdaptedModel, start: Start, *, anchored: b
         names = (f"{own_name}.{index}" if isinstance(layer, ParamWrapper) else own_name for index in itertools.count())
         factors = [start.factors(*each, scaling) for each in zip(names, frozen_weights(layer), strict=False)]
         if anchored:
-            anchor(name, layer, factors, fold=fold)
+            anchor(name, layer, factors, fold=fold and not is_vocabulary(adapted, layer))
             continue
         with torch.no_grad():
             layer.lora_A[ADAPTER_NAME].weight.copy_(factors[0].down)
             layer.lora_B[ADAPTER_NAME].weight.copy_(factors[0].up)
     if anchored:
         leave_anchors_alone(adapted)
+
+
+def is_vocabulary(adapted: AdaptedModel, layer: LoraLayer) -> bool:
+    """Whether a layer is the head: it may share its weight with the embedding, and PEFT saves it with the adapter."""
+    return layer is adapted.get_base_model().get_output_embeddings()
 
 
 def anchor(name: str, layer: LoraLayer, factors: list[Factors], *, fold: bool) -> None:

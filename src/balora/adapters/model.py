@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from peft import (
@@ -19,8 +21,22 @@ from torch import Tensor
 
 from balora.adapters.adalora import as_plain_factors, plain_config_of
 from balora.adapters.anchor import ADAPTER_NAME, as_plain_lora
-from balora.adapters.fold import unfold
+from balora.adapters.fold import folded_layers, unfold
+from balora.adapters.residual_base import save_residual_base
 from balora.errors import ModelError
+
+WITHOUT_BASE = "saves_adapter_only"
+"""Set on a model while checkpoints are saved, which need no base of their own."""
+
+
+@contextmanager
+def adapter_only(model: object) -> Iterator[None]:
+    """Inside the block `save_pretrained` writes the adapter alone, also where its base is the run's own."""
+    vars(model)[WITHOUT_BASE] = True
+    try:
+        yield
+    finally:
+        del vars(model)[WITHOUT_BASE]
 
 
 class PlainLoraSaving:
@@ -36,8 +52,11 @@ class PlainLoraSaving:
         """As in PEFT, under a name of its own; the trained adapter is anchored and what is on disk is plain LoRA.
 
         Raises:
-            ModelError: when plain LoRA would be loaded over the anchored adapter.
+            ModelError: when plain LoRA would be loaded over the anchored adapter, or on a base with a folded anchor.
         """
+        if folded_layers(self):  # type: ignore[arg-type]
+            what = "the trained adapter's anchor is folded into the base, and another adapter would run on what is left"
+            raise ModelError.at("load_adapter", what, "load it with peft into the pretrained model")
         anchored = any(f".anchor.{adapter_name}." in name for name, _ in self.named_buffers())  # type: ignore[attr-defined]
         if anchored:
             what = f"'{adapter_name}' is anchored at its start, and a saved adapter is plain LoRA of twice its rank"
@@ -46,7 +65,7 @@ class PlainLoraSaving:
         return super().load_adapter(os.fspath(model_id), adapter_name, *args, **options)  # type: ignore[misc]
 
     def unload(self) -> Any:
-        """As in PEFT: the pretrained model without its adapter. Folded anchors are put back into the base first."""
+        """As in PEFT: the base without adapter. Folded anchors are put back first; a quantized residual stays one."""
         unfold(self)  # type: ignore[arg-type]
         return self.base_model.unload()  # type: ignore[attr-defined]
 
@@ -66,6 +85,8 @@ class PlainLoraSaving:
             state_dict: the model's full state where it was gathered already.
             options: PEFT's own (safe_serialization, is_main_process, ...).
         """
+        if options.get("is_main_process", True) and not vars(self).get(WITHOUT_BASE):
+            save_residual_base(self, Path(save_directory))
         full_state = self.state_dict() if state_dict is None else state_dict  # type: ignore[attr-defined]
         trained_config = self.peft_config[ADAPTER_NAME]
         if isinstance(trained_config, AdaLoraConfig):

@@ -65,6 +65,7 @@ def load_trainable_state(model: nn.Module, folder: Path) -> None:
         what = f"holds other parameters than the model trains ({len(differing)} differ, first: {min(differing)})"
         raise ModelError.at(path, what, "resume with the recipe that wrote it")
     check_same_residual(trained, saved, path)
+    check_shapes(trained | heads, saved, path)
     refold(model, saved)
     copy_into(trained | heads, saved, path)
     restore_allocator(model, {name: value for name, value in read.items() if name.startswith(STATE_PREFIX)})
@@ -122,10 +123,19 @@ def copy_into(present: dict[str, Tensor], saved: dict[str, Tensor], path: Path) 
     Raises:
         ModelError: when a shape differs.
     """
+    check_shapes(present, saved, path)
+    with torch.no_grad():
+        for name, tensor in saved.items():
+            present[name].copy_(tensor)
+
+
+def check_shapes(present: dict[str, Tensor], saved: dict[str, Tensor], path: Path) -> None:
+    """Refuse saved values that do not fit, before anything is copied.
+
+    Raises:
+        ModelError: names the first that differs.
+    """
     for name, tensor in saved.items():
         if tensor.shape != present[name].shape:
             what = f"{name} has shape {tuple(tensor.shape)}, the model's is {tuple(present[name].shape)}"
             raise ModelError.at(path, what, "resume with the recipe that wrote it")
-    with torch.no_grad():
-        for name, tensor in saved.items():
-            present[name].copy_(tensor)

@@ -68,6 +68,9 @@ def check_adapter_start(model: nn.Module) -> None:
     # PEFT keeps configurations in its tuner, transformers' own add_adapter in the model.
     owners = [module for module in model.modules() if isinstance(module, BaseTuner | PreTrainedModel)]
     for config in [config for owner in owners for config in (vars(owner).get("peft_config") or {}).values()]:
+        if vars(config).get("bias", "none") != "none":
+            what = f"the adapter has bias='{config.bias}', which trains biases of the base itself"
+            raise SelfCheckError(f"self-check: {what}; the teacher would move with them: set bias='none'")
         start = vars(config).get("init_lora_weights")
         if isinstance(start, str) and start.lower().startswith(STARTS_THAT_CHANGE_THE_BASE):
             raise SelfCheckError(f"self-check: the adapter has init_lora_weights='{start}'; {_STUDENT_CAUSE}")

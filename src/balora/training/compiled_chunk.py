@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import types
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -10,6 +11,8 @@ from torch import Tensor
 from balora.losses.fused_pass import ChunkFunction
 from balora.losses.fused_rows import AfterHead, RowScales, RowSums, RowTerms, chunk_with_gradient
 
+VARIANTS = 32
+"""How many variants of a chunk a run may compile."""
 _ROWS, _VOCABULARY = 128, 257
 _TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2, torch.float16: 2e-3}
 """Largest difference of the derivative, relative to its largest entry, by the format of the products."""
@@ -26,7 +29,7 @@ def chunk_function_for(
     if setting is False or (setting == "auto" and device.type != "cuda"):
         return chunk_with_gradient, ""
     try:
-        compiled: ChunkFunction = torch.compile(chunk_with_gradient, backend=backend)
+        compiled = compile_anew(backend)
         gap = _gap(compiled, device, dtype)
     except Exception as error:  # Whatever a compiler may raise: a missing toolchain is not a reason to stop.
         return chunk_with_gradient, f"the loss could not be compiled: {type(error).__name__}"
@@ -35,6 +38,25 @@ def chunk_function_for(
     return compiled, ""
 
 
+def compile_anew(backend: str) -> ChunkFunction:
+    """The compiled chunk function with a cache of its own.
+
+    Dynamo keeps what it compiled with the code and gives up after a few variants: terms that schedules turn on, chunks
+    that the teacher was not asked about, a last chunk of another size. So every run has its own code, and more room.
+    """
+    plain = chunk_with_gradient
+    own = types.FunctionType(plain.__code__.replace(), plain.__globals__, plain.__name__, plain.__defaults__)
+    compiled = torch.compile(own, backend=backend)
+
+    def run(*inputs: Any) -> tuple[RowSums, Tensor]:
+        with torch._dynamo.config.patch(recompile_limit=VARIANTS):
+            found: tuple[RowSums, Tensor] = compiled(*inputs)
+        return found
+
+    return run
+
+
+@torch.no_grad()
 def _gap(compiled: ChunkFunction, device: torch.device, dtype: torch.dtype) -> float:
     sums, by_product = _probe(compiled, device, dtype)
     true_sums, truth = _probe(chunk_with_gradient, device, dtype)

@@ -81,6 +81,8 @@ def find_head(base: PreTrainedModel) -> tuple[Head | None, str]:
     elif isinstance(module, LoraLayer) and ADAPTER_NAME in module.lora_A:
         if module.use_dora.get(ADAPTER_NAME) or not isinstance(module.lora_dropout[ADAPTER_NAME], nn.Identity):
             return None, "its head has an adapter with magnitudes or dropout"
+        if module.lora_bias.get(ADAPTER_NAME):
+            return None, "its head has an adapter with a bias"
         parts = [module.get_base_layer()]
     if module is None or any(type(part) is not nn.Linear for part in parts):
         return None, "its head is not a plain linear layer"

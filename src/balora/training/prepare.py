@@ -80,18 +80,15 @@ def prepare_model(
     student = probe_logits(adapted, inputs)
     with adapters_off(adapted):
         teacher = probe_logits(adapted, inputs)
-    # A quantized residual with its factors is nearer to the full-precision model than the quantized base was.
-    known = None if config.quantized_start == "residual" else base
-    tolerance = self_check_tolerance or _tolerance(base, teacher, folded=config.fold_anchor)
-    check_agreement(student=student, teacher=teacher, base=known, dtype=dtype, tolerance=tolerance)
+    # A quantized residual is nearer to the full-precision model than the base was; folding rounds 16 bits once more.
+    moved = config.quantized_start == "residual" or (config.fold_anchor and dtype.itemsize < 4)
+    tolerance = self_check_tolerance or _tolerance(base, teacher)
+    check_agreement(student=student, teacher=teacher, base=None if moved else base, dtype=dtype, tolerance=tolerance)
     return adapted
 
 
-def _tolerance(base: Tensor, teacher: Tensor, *, folded: bool) -> float | None:
+def _tolerance(base: Tensor, teacher: Tensor) -> float | None:
     """How far the teacher may be from the pretrained model; None: as the weights' number format has it."""
-    if folded and base.dtype.itemsize < 4:
-        # Every weight was rounded once more.
-        return 4 * allowed_gap(base.dtype)
     if teacher.dtype.itemsize > base.dtype.itemsize:
         # The head was turned to float32: what is left of the gap is the base's own rounding in every layer of its head.
         return 2 * allowed_gap(base.dtype)

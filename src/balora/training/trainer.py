@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from transformers.trainer_utils import EvalLoopOutput, get_last_checkpoint
 
-from balora.adapters import has_adapter, load_trainable_state, save_residual_base, save_trainable_state
+from balora.adapters import adapter_only, has_adapter, load_trainable_state, save_trainable_state
 from balora.artefacts.layout import CHECKPOINT_PREFIX
 from balora.data import positions
 from balora.errors import ModelError
@@ -46,9 +46,9 @@ from balora.training.terms import TermLog, TokenMean, as_one_tensor
 class BALoraTrainer(Trainer):
     """Drop-in for `transformers.Trainer` that trains with the paper's regularizers (equations 8 and 12).
 
-    Takes every argument of `Trainer`, plus `config`. The model comes from `balora.prepare_model`, or is any PEFT or
-    plain transformers model whose adapter starts at zero. Classification, regression and generation (decoder-only or
-    encoder-decoder) are told apart by the model.
+    Takes every argument of `Trainer` but `model_init`, plus `config`. The model comes from `balora.prepare_model`, or
+    is any PEFT or plain transformers model whose adapter starts at zero. Classification, regression and generation
+    (decoder-only or encoder-decoder) are told apart by the model.
 
     Accumulation: task, consistency and generation diversity are means over tokens (examples) of the whole accumulated
     batch, so k micro-batches give the gradient of one large batch. The spectral term of generation is a mean over
@@ -74,6 +74,9 @@ class BALoraTrainer(Trainer):
 
     def __init__(self, *args: Any, config: BALoraConfig | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if self.model_init is not None:
+            what = "gives another model for every call of train, and balora prepares and checks one"
+            raise ModelError.at("model_init", what, "pass model=balora.prepare_model(...), and a new trainer per trial")
         if self.compute_loss_func is not None:
             raise ModelError.at("compute_loss_func", "balora computes the loss itself", "leave it out")
         base = transformers_model(self.model)
@@ -368,9 +371,8 @@ class BALoraTrainer(Trainer):
         """Save as the Trainer does; in checkpoints also the exact trained numbers, else a base of the run's own."""
         folder = Path(output_dir or self.args.output_dir)
         is_checkpoint = folder.name.startswith(CHECKPOINT_PREFIX)
-        if self.adapted and self.args.should_save and not is_checkpoint:
-            save_residual_base(self.model, folder)
-        super()._save(output_dir, state_dict)
+        with adapter_only(self.model) if is_checkpoint else nullcontext():
+            super()._save(output_dir, state_dict)
         if self.adapted and self.args.should_save and is_checkpoint:
             save_trainable_state(self.model, folder)
 

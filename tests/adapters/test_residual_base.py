@@ -12,7 +12,7 @@ import torch
 import transformers
 
 from balora import AdapterConfig, prepare_model
-from balora.adapters import RESIDUAL_BASE, save_residual_base, steady_quantized_layers
+from balora.adapters import RESIDUAL_BASE, adapter_only, save_residual_base, steady_quantized_layers
 from tests.support.bits import HEADS, inputs_for, load_in_bits, nudge, save_wide
 
 LOADERS: dict[str, Any] = {
@@ -41,7 +41,9 @@ def test_stock_libraries_compute_the_trained_function(tmp_path: Path, family: st
     with torch.no_grad():
         expected = trained(**inputs_for(family)).logits
     out = tmp_path / "out"
-    assert save_residual_base(trained, out) == out / RESIDUAL_BASE
+    with adapter_only(trained):
+        trained.save_pretrained(tmp_path / "checkpoint")
+    assert not (tmp_path / "checkpoint" / RESIDUAL_BASE).exists()
     trained.save_pretrained(out)
     config = json.loads((out / "adapter_config.json").read_text())
     assert (config["r"], config["base_model_name_or_path"]) == (4, str(out / RESIDUAL_BASE))

@@ -9,6 +9,7 @@ from pathlib import Path
 import peft
 import pytest
 import torch
+from peft.tuners.lora.layer import LoraLayer
 
 from balora.adapters import AdapterConfig, adapters_off, attach_adapter
 from tests.adapters.families import METHODS, inputs_for, logits
@@ -83,9 +84,11 @@ def test_the_saved_head_loads_in_stock_peft(tmp_path: Path) -> None:
     torch.testing.assert_close(logits(elsewhere, inputs("roberta")).float(), expected.float(), rtol=0.02, atol=0.02)
 
 
-def test_float32_models_get_no_hooks() -> None:
+def test_modules_in_float32_get_no_hooks() -> None:
+    """Anchored layers have one of their own."""
     model = attach_adapter(classifier("bert", torch.float32), AdapterConfig(r=4))
-    assert not [module for module in model.modules() if module._forward_pre_hooks]
+    hooked = [module for module in model.modules() if module._forward_pre_hooks]
+    assert all(isinstance(module, LoraLayer) for module in hooked)
 
 
 @pytest.mark.parametrize("dtype", HALVES, ids=str)

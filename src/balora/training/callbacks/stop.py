@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import signal
 import threading
 import time
@@ -18,6 +20,8 @@ from balora.training.together import process_count
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ONE_KEYSTROKE_S = 2.0
 """Launchers pass on to their processes what the terminal has sent them already."""
+_LAST_LINE_S = 2.0
+"""A stream that nobody reads any more must not hold up the end."""
 
 
 class GracefulStop(TrainerCallback):
@@ -35,6 +39,8 @@ class GracefulStop(TrainerCallback):
         self._asked_at_s = 0.0
         self._at_a_good_point = False
         self._before: dict[signal.Signals, Any] = {}
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._teller: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -45,6 +51,10 @@ class GracefulStop(TrainerCallback):
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()
+        if self._teller is not None:
+            self._lines.put(None)
+            self._teller.join(_LAST_LINE_S)
+            self._teller = None
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -55,6 +65,8 @@ class GracefulStop(TrainerCallback):
             # What a shell told the process to ignore, as it does for jobs in the background, stays ignored.
             wanted = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
             self._before = {number: signal.signal(number, self._note) for number in wanted}
+            self._teller = threading.Thread(target=self._tell_lines, name="balora-stop", daemon=True)
+            self._teller.start()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Ask for a checkpoint, unless the epoch ends here: then its evaluation belongs into it as well."""
@@ -104,4 +116,10 @@ class GracefulStop(TrainerCallback):
                 return
             raise StoppedError(signal.Signals(number))
         self.asked, self._asked_at_s = signal.Signals(number), now_s
-        self.tell("stopping after this step, with a checkpoint; once more stops at once")
+        # Not told from here: the signal may have come in the middle of a write to the same stream.
+        self._lines.put("stopping after this step, with a checkpoint; once more stops at once")
+
+    def _tell_lines(self) -> None:
+        while (line := self._lines.get()) is not None:
+            with contextlib.suppress(OSError, ValueError):  # nobody reads the stream any more
+                self.tell(line)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from balora.adapters.registry import METHODS
-from balora.recipe.catalogue import recipe_names
+from balora.recipe.catalogue import RECIPES
 from balora.recipe.credentials import has_credential
 from balora.recipe.dump import dump_recipe
 from balora.recipe.load import load_recipe, parse_recipe
@@ -84,7 +84,7 @@ def test_a_dumped_recipe_loads_to_an_equal_one(recipe: Recipe) -> None:
     assert dump_recipe(parse_recipe(text)) == text
 
 
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("name", RECIPES.names())
 def test_shipped_recipes_survive_it_too(name: str) -> None:
     recipe = load_recipe(name)
     assert parse_recipe(dump_recipe(recipe)) == recipe

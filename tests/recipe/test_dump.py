@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from balora.adapters.registry import METHODS
 from balora.recipe.catalogue import RECIPES
-from balora.recipe.credentials import has_credential
 from balora.recipe.dump import dump_recipe
 from balora.recipe.load import load_recipe, parse_recipe
 from balora.recipe.schema import Recipe
+from balora.redaction import has_credential
 
 words = st.text(min_size=1, max_size=12) | st.sampled_from(
     ["no", "1e5", "null", "true", "0x1", "~", "- a", "{x}", "a: b"]

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 
 from balora.errors import InputError, Problem, RecipeError
 from balora.recipe.catalogue import RECIPES
-from balora.recipe.credentials import ADVICE, has_credential
 from balora.recipe.document import LARGEST_TEXT_BYTES, Document, FoundProblem, KeyPath, read_document
 from balora.recipe.keys import canonical_key, check_section, sections
 from balora.recipe.overrides import Change, apply_changes, apply_overrides
 from balora.recipe.schema import Recipe
 from balora.recipe.validation import problems_of, with_written_text, without
+from balora.redaction import ADVICE, has_credential
 from balora.training.argument_fields import RefusedError, shown
 from balora.training.arguments import resolve_training_arguments
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from balora.errors import Problem, RecipeError, did_you_mean
 from balora.recipe.document import Document, FoundProblem, KeyPath, read_document
 from balora.recipe.load import read_recipe_text, refuse_credentials
+from balora.redaction import redacted_override
 from balora.study.axes import Axis, read_axes
 from balora.study.catalogue import STUDIES
-from balora.study.overrides import apply_overrides, without_secret
+from balora.study.overrides import apply_overrides
 from balora.study.profiles import apply_profile, begin_from_like
 from balora.study.settings import StudySettings
 from balora.study.subtree import cut
@@ -112,7 +113,7 @@ def parse_study(
             named = StudySettings(name="unnamed")
             told += _problems_of_recipes(Study(named, tuple(axes), base, prepare, text, profile, origin))
         raise RecipeError(dict.fromkeys(told))
-    changes = tuple(without_secret(each) for each in overrides)
+    changes = tuple(redacted_override(each) for each in overrides)
     return Study(settings, tuple(axes), base, prepare, text, profile, origin, changes)
 
 

@@ -14,9 +14,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from balora.escaping import printable
 from balora.redaction import redacted_lines
 from balora.report.drawn import Drawn
-from balora.report.escaping import printable
 from balora.report.runs import environment, failures, recipes, run_table
 from balora.report.views import view
 from balora.report.words import Sentence

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from balora.escaping import printable
 from balora.redaction import redacted_lines
-from balora.report.escaping import printable, relative_link
+from balora.report.escaping import relative_link
 from balora.report.numbers import number
 from balora.report.run_files import LOGS, folder_of, recipe_text, record_of
 from balora.study import Run, StudyResults

@@ -6,8 +6,9 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
+from balora.escaping import markdown
 from balora.redaction import redacted_lines
-from balora.report.escaping import csv_text, latex, markdown
+from balora.report.escaping import csv_text, latex
 from balora.report.views import TableView, view
 from balora.report.words import Sentence
 from balora.study import StudyResults

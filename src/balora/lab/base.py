@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import shutil
@@ -17,7 +16,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from balora.cache import cache_folder
-from balora.errors import OutputError, ResourceError
+from balora.errors import OutputError, ResourceError, is_full_disk
 from balora.lab.corpus import Corpus, write_corpus
 from balora.lab.pretraining import OnStep, PretrainingSettings, pretrain
 from balora.lab.vocabulary import build_tokenizer, vocabulary
@@ -152,7 +151,7 @@ def _disk_faults_as_errors(root: Path) -> Iterator[None]:
         # safetensors wraps the system's error in words of its own.
         raise ResourceError(f"{root}: {error}; {_ROOM}") from error
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if is_full_disk(error):
             raise ResourceError(f"{root}: the disk is full; {_ROOM}") from error
         what = f"the cache cannot be written ({error.strerror or error})"
         raise OutputError.at(root, what, "set BALORA_CACHE to a folder that can") from error

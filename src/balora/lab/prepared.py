@@ -17,7 +17,7 @@ from balora.cache import cache_folder, staged_folder
 from balora.errors import InputError
 from balora.lab.base import FORMAT, base_model
 from balora.lab.classifier import classifier_on
-from balora.lab.measure import Exam, LabScores, logits_of
+from balora.lab.measure import Exam, LabScores, LogitsFunction, logits_of
 from balora.lab.pretraining import OnStep, PretrainingSettings
 from balora.lab.questions import questions_about, write_questions
 from balora.lab.task import CityTask, TaskFiles, TaskSettings, build_task, write_task
@@ -80,10 +80,14 @@ class PreparedWorld:
 
     def exam(self, twin: Twin) -> Exam:
         """The questions to a fine-tune of that twin, and which facts the twin knew before."""
-        folder = self.models[twin]
-        knows = logits_of(transformers.AutoModelForCausalLM.from_pretrained(folder))
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-        return Exam.of(knows, tokenizer, build_world(_twin(self.settings.world, twin)), self.task)
+        return exam_on(self.models[twin], build_world(_twin(self.settings.world, twin)), self.task)[0]
+
+
+def exam_on(base: Path, world: World, task: CityTask) -> tuple[Exam, LogitsFunction]:
+    """The questions to a fine-tune of the model in a folder, which was pre-trained on that world, and the model."""
+    model: Any = transformers.AutoModelForCausalLM.from_pretrained(base)
+    knows = logits_of(model)
+    return Exam.of(knows, transformers.AutoTokenizer.from_pretrained(base), world, task), knows
 
 
 def prepare(

@@ -1,13 +1,14 @@
-"""Where the cache lies."""
+"""Where the cache lies, and that nobody finds half an entry."""
 
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from balora.cache import cache_folder, computed_by_one, count_use, uses
+from balora.cache import cache_folder, computed_by_one, count_use, staged_file, staged_folder, uses
 
 
 def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -59,3 +60,72 @@ def test_where_nothing_can_be_locked_everybody_computes(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with computed_by_one(tmp_path / "file" / "entry"):
         pass
+
+
+def is_whole(folder: Path) -> bool:
+    return (folder / "record").is_file()
+
+
+def fill(folder: Path, content: str) -> None:
+    (folder / "content").write_text(content)
+    (folder / "record").write_text("")
+
+
+def test_a_file_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "entry"
+    with staged_file(path) as beside:
+        beside.write_text("half")
+        assert not path.exists()
+    assert path.read_text() == "half"
+    with suppress(KeyboardInterrupt), staged_file(path) as beside:
+        beside.write_text("other")
+        raise KeyboardInterrupt
+    assert (path.read_text(), list(path.parent.iterdir())) == ("half", [path])
+
+
+def test_a_folder_takes_its_name_when_it_is_whole(tmp_path: Path) -> None:
+    home = tmp_path / "new" / "entry"
+    with suppress(KeyboardInterrupt), staged_folder(home, is_whole) as staged:
+        fill(staged, "a")
+        raise KeyboardInterrupt
+    assert list(home.parent.iterdir()) == []
+    with staged_folder(home, is_whole) as staged:
+        fill(staged, "a")
+        assert not home.exists()
+    assert (home / "content").read_text() == "a"
+    assert list(home.parent.iterdir()) == [home]
+    assert home.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("kind", ["half", "empty", "file"])
+def test_what_is_no_whole_entry_is_replaced(kind: str, tmp_path: Path) -> None:
+    home = tmp_path / "entry"
+    if kind == "file":
+        home.write_text("in the way")
+    else:
+        home.mkdir()
+    if kind == "half":
+        (home / "content").write_text("old")
+    with staged_folder(home, is_whole) as staged:
+        fill(staged, "new")
+    assert (home / "content").read_text() == "new"
+
+
+def test_whoever_is_second_leaves_the_first_one_s_entry(tmp_path: Path) -> None:
+    home = tmp_path / "entry"
+    with staged_folder(home, is_whole) as slow:
+        with staged_folder(home, is_whole) as fast:
+            fill(fast, "first")
+        fill(slow, "second")
+    assert (home / "content").read_text() == "first"
+    assert list(tmp_path.iterdir()) == [home]
+
+
+def test_a_folder_that_cannot_take_its_name_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(OSError, match="Permission denied"), staged_folder(tmp_path / "entry", is_whole) as staged:
+        fill(staged, "a")
+    assert list(tmp_path.iterdir()) == []

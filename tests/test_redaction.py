@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from balora.artefacts import write_json_atomically, write_text_atomically
-from balora.redaction import RedactingStream, known_secrets, redacted
+from balora.redaction import (
+    RedactingStream,
+    has_credential,
+    known_secrets,
+    names_credential,
+    redacted,
+    redacted_override,
+)
 
 SHAPED = {
     "hub token": "hf_" + "aB3" * 11,
@@ -84,3 +91,57 @@ def test_a_stream_passes_everything_on_but_secrets() -> None:
     stream.writelines(["\n", "b"])
     assert under.getvalue() == "a <secret>\nb"
     assert stream.isatty() is False
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hf_" + "aB3" * 11,
+        "token: sk-proj-" + "a1" * 20,
+        "sk-" + "aBcDeFgHiJkLmNoP",
+        "sk-ant-api03-" + "x" * 20,
+        "ghp_" + "a" * 36,
+        "github_pat_" + "a" * 30,
+        "AKIA" + "ABCD1234" * 2,
+        "AIza" + "x" * 35,
+        "xoxb-1234567890-abc",
+        "-----BEGIN RSA PRIVATE KEY-----",
+        "https://user:pass@example.org/data",
+    ],
+)
+def test_secrets_are_seen(text: str) -> None:
+    assert has_credential(f"# note: {text} ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hf_models/llama",
+        "meta-llama/Llama-2-7b-hf",
+        "task-sk-1",
+        "https://example.org:80/x",
+        "a" * 40,
+        "sk-learn-baseline-run-number-twelve",
+        "learning_rate: 5e-5",
+    ],
+)
+def test_ordinary_text_is_not_a_secret(text: str) -> None:
+    assert not has_credential(text)
+
+
+@pytest.mark.parametrize("key", ["token", "hub_token", "HF_TOKEN", "api_key", "apikey", "openai-api-key", "password"])
+def test_names_of_secrets(key: str) -> None:
+    assert names_credential(key)
+
+
+@pytest.mark.parametrize(
+    "key", ["tokenizer", "regularized_tokens", "average_tokens_across_devices", "include_num_input_tokens_seen", "key"]
+)
+def test_names_that_only_sound_like_secrets(key: str) -> None:
+    assert not names_credential(key)
+
+
+def test_a_change_is_shown_without_its_secret() -> None:
+    assert redacted_override("base.training.hub_token=abc") == "base.training.hub_token=..."
+    assert redacted_override("training.hub_token =abc") == "training.hub_token =..."
+    assert redacted_override("seeds=3") == "seeds=3"

@@ -1,11 +1,13 @@
-"""Where balora keeps what it can compute again."""
+"""Where balora keeps what it can compute again, and how nobody ever finds half of it."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import shutil
+import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -59,3 +61,55 @@ def _locked(lock: Path) -> int:
             if os.fstat(handle).st_ino == lock.stat().st_ino:
                 return handle
         os.close(handle)  # whoever held it before has taken the file away meanwhile
+
+
+@contextmanager
+def staged_file(path: Path) -> Iterator[Path]:
+    """A file to write beside `path`, which takes its name when the block ends well and goes where it does not.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    beside = Path(name)
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def staged_folder(home: Path, is_whole: Callable[[Path], bool]) -> Iterator[Path]:
+    """A folder to fill beside `home`, which takes its name when the block ends well and goes where it does not.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    home.parent.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=home.parent))
+    try:
+        yield staged
+        publish_folder(staged, home, is_whole)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def publish_folder(staged: Path, home: Path, is_whole: Callable[[Path], bool]) -> None:
+    """Give a filled folder its name; what stands there stays where it is whole, and is replaced where it is not.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    staged.chmod(0o755)  # made for the owner alone; a cache may be shared
+    if home.is_file():
+        home.unlink()
+    elif not is_whole(home):
+        shutil.rmtree(home, ignore_errors=True)
+    try:
+        staged.rename(home)
+    except OSError:
+        if not is_whole(home):  # else another process was faster
+            raise

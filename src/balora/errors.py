@@ -17,6 +17,7 @@ StoppedError, a KeyboardInterrupt, ends with 129, 130 or 143.
 from __future__ import annotations
 
 import errno
+import re
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -172,6 +173,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"choose one of {shown}"
 
 
+_NUMBER_OF_THE_SYSTEM = re.compile(r"\(os error (\d+)\)")
+_FULL_DISK_WORDS = {"No space left on device": errno.ENOSPC, "Disk quota exceeded": errno.EDQUOT}
 _MEMORY_WORDS = (
     "DefaultCPUAllocator: can't allocate memory",
     "DefaultCPUAllocator: not enough memory",
@@ -200,3 +203,27 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     by_number = isinstance(error, OSError) and error.errno == errno.ENOMEM
     return by_number or (isinstance(error, RuntimeError) and any(words in str(error) for words in _MEMORY_WORDS))
+
+
+def system_error(error: BaseException) -> int | None:
+    """The number of the system's error that an exception is, also where a library has made text of it.
+
+    >>> system_error(OSError(5, "Input/output error")), system_error(RuntimeError("I/O error: ... (os error 28)"))
+    (5, 28)
+    """
+    for words, number in _FULL_DISK_WORDS.items():
+        if words in str(error):
+            return number
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    found = _NUMBER_OF_THE_SYSTEM.search(str(error))
+    return int(found[1]) if found else None
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether a disk, or the share of it that the user may fill, has no more room.
+
+    >>> is_full_disk(OSError(28, "No space left on device")), is_full_disk(OSError(30, "Read-only file system"))
+    (True, False)
+    """
+    return system_error(error) in _FULL_DISK_WORDS.values()

@@ -17,6 +17,9 @@ from typing import Any, TextIO
 
 SHORTEST_SECRET = 8
 """Characters; a shorter value would be found in innocent words."""
+ADVICE = "remove it, revoke it if it was shared, and set it in the environment (HF_TOKEN, WANDB_API_KEY, ...)"
+"""What to do with a key that stands in a file or a command."""
+HIDDEN = "[hidden: shaped like a credential]"
 
 _SHAPES = re.compile(
     r"""\bhf_[A-Za-z0-9]{16,}            # Hugging Face
@@ -74,6 +77,34 @@ def redacted(text: str) -> str:
             text = text.replace(value, f"<{name}>")
     text = _SHAPES.sub(lambda found: "://<secret>@" if found[0].startswith("://") else "<secret>", text)
     return _BEHIND_A_WORD.sub(lambda found: f"{found['word']}<secret>", text)
+
+
+def redacted_override(override: str) -> str:
+    """A change `key=value` as it may be shown and written down.
+
+    >>> redacted_override("base.training.hub_token=abc"), redacted_override("seeds=1")
+    ('base.training.hub_token=...', 'seeds=1')
+    """
+    key, equals, text = override.partition("=")
+    secret = has_credential(override) or names_credential(key.strip())
+    return f"{'...' if has_credential(key) else key}{equals}{'...' if secret else text}"
+
+
+def redacted_lines(text: str) -> str:
+    r"""The text for a page: every line hidden that holds something shaped like a key, or a value under such a name.
+
+    >>> redacted_lines("a: 1\nhub_token: abc\nb: 2")
+    'a: 1\nhub_token: [hidden: shaped like a credential]\nb: 2'
+    """
+    return "\n".join(_redacted_line(line) for line in text.split("\n"))
+
+
+def _redacted_line(line: str) -> str:
+    name, colon, value = line.partition(":")
+    words = name.split()
+    if colon and value.strip() not in {"", "null", "None"} and words and names_credential(words[-1].strip("'\"-")):
+        return f"{name}: {HIDDEN}"
+    return HIDDEN if has_credential(line) else line
 
 
 def redacted_document(value: Any) -> Any:

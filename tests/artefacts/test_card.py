@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import ast
 
+import pytest
+from ruamel.yaml import YAML
+
 from balora.artefacts import QuantizedBase, model_card, regularizers_in_words
+from balora.artefacts.card import LONGEST_TEXT
+from tests.support.payloads import PAYLOADS, on_one_line, seen
 
 
 def card(**changes: object) -> str:
@@ -96,3 +101,23 @@ def test_a_quantized_base_is_explained_and_loaded_as_it_was() -> None:
     assert "Trained in four bits." in card
     assert "from package import Four" in card
     assert 'from_pretrained("org/m", quantization_config=Four())' in card
+
+
+FIELDS = ["base_name", "base_path", "method", "regularizers", "parameters", "results", "label_names"]
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_card_shows_every_payload_as_text(field: str) -> None:
+    """R20 for what is Markdown: read back by a parser as a browser would."""
+    for payload in PAYLOADS:
+        text = card(**{field: {"results": {f"eval_{payload}": 0.5}, "label_names": (payload, "b")}.get(field, payload)})
+        _, header, body = text.split("---\n", 2)
+        page = seen(body)
+        assert page.tags <= {"h1", "h2", "p", "code", "pre", "table", "thead", "tbody", "tr", "th", "td"}, payload
+        assert [pair for pair in page.attributes if pair != ("class", "language-python")] == []
+        if field not in {"base_name", "base_path"} and len(payload) < LONGEST_TEXT:
+            assert on_one_line(payload) in " ".join(page.text.split()), payload
+        metadata = YAML(typ="safe", pure=True).load(header)
+        assert set(metadata) == {"base_model", "library_name", "tags"}
+        if "\ud800" not in payload:
+            ast.parse(body.split("```python\n")[1].split("\n```")[0])

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from balora.recipe import recipe_json_schema, recipe_names, shipped_recipe
+from balora.recipe import RECIPES, recipe_json_schema
 
 
 def test_the_list_names_each_with_its_title(balora) -> None:
     listed = balora("recipes", "list").out
-    assert [line.split()[0] for line in listed.splitlines()] == recipe_names()
-    assert shipped_recipe("classify-your-csv").title in listed
+    assert [line.split()[0] for line in listed.splitlines()] == RECIPES.names()
+    assert RECIPES.named("classify-your-csv").title in listed
     assert balora("recipes").out == listed
-    assert [recipe["name"] for recipe in balora("recipes", "list", "--json").document] == recipe_names()
+    assert [recipe["name"] for recipe in balora("recipes", "list", "--json").document] == RECIPES.names()
 
 
 def test_show_prints_the_file_as_it_is(balora) -> None:
-    assert balora("recipes", "show", "classify-your-csv").out == shipped_recipe("classify-your-csv").text
+    assert balora("recipes", "show", "classify-your-csv").out == RECIPES.named("classify-your-csv").text
     assert balora("recipes", "show", "classify-your-csv", "--json").document["text"].startswith("# ")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from balora.cli.main import main
-from balora.study import parse_study, shipped_studies
+from balora.study import STUDIES, parse_study
 from balora.study.engines.local import LocalEngine
 from balora.study.hold import held_study
 from tests.support import fake_worker
@@ -117,9 +117,9 @@ def test_shipped_studies_are_listed_shown_and_copied(here: Path, capsys: pytest.
     assert main(["study", "copy", "demo"]) == 2
 
 
-@pytest.mark.parametrize("name", [study.name for study in shipped_studies()])
+@pytest.mark.parametrize("name", [study.name for study in STUDIES.all()])
 def test_a_shipped_study_can_be_read(name: str) -> None:
-    study = next(study for study in shipped_studies() if study.name == name)
+    study = next(study for study in STUDIES.all() if study.name == name)
     assert study.title
     assert parse_study(study.text).settings.name == name
 

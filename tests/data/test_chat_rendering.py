@@ -156,12 +156,12 @@ def test_the_worker_knows_nothing_of_ours(monkeypatch: pytest.MonkeyPatch) -> No
     worker = ChatWorker()
     try:
         worker.render(character_tokenizer(chat_template="x"), [TURNS], [""], Rendering())
-        assert worker._process is not None
-        environment = Path(f"/proc/{worker._process.pid}/environ")
+        assert worker.process._child is not None
+        environment = Path(f"/proc/{worker.process._child.pid}/environ")
         if environment.exists():
             assert b"hf_s" not in environment.read_bytes()
     finally:
-        worker.close()
+        worker.process.close()
 
 
 def test_long_conversations_are_no_bombs() -> None:
@@ -178,10 +178,10 @@ def test_long_conversations_are_no_bombs() -> None:
 def test_an_orphaned_worker_ends() -> None:
     worker = shared_worker()
     render_chat(character_tokenizer(chat_template="x"), TURNS)
-    assert worker._process is not None
-    assert worker._process.stdin is not None
-    process = worker._process
+    process = worker.process._child
+    assert process is not None
+    assert process.stdin is not None
     process.stdin.close()  # as the kernel does when we are gone
     assert process.wait(10) == 0
-    worker.close()
+    worker.process.close()
     assert os.getpid() > 0

@@ -112,7 +112,7 @@ def unexplained() -> Any:
     with (
         mock.patch.object(training, "disk_trouble", nothing),
         mock.patch.object(checkpointing, "disk_trouble", nothing),
-        mock.patch.object(failures, "_is_full_disk", return_value=False),
+        mock.patch.object(failures, "is_full_disk", return_value=False),
         mock.patch.object(trouble, "disk_trouble", nothing),
     ):
         yield

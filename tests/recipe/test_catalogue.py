@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from balora.errors import OutputError, RecipeError
-from balora.recipe.catalogue import copy_recipe, recipe_names, shipped_recipe, shipped_recipes
+from balora.recipe.catalogue import RECIPES
 from balora.recipe.load import load_recipe, parse_recipe
 
 LONGEST_RECIPE_LINES = 40
 OWN_DATA = {"classify-your-csv", "score-your-pairs", "instruct-your-jsonl", "chat-your-messages"}
 
 
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("name", RECIPES.names())
 def test_a_shipped_recipe_is_valid_short_and_explained(name: str) -> None:
-    recipe = shipped_recipe(name)
+    recipe = RECIPES.named(name)
     parse_recipe(recipe.text, origin=name)
     assert recipe.text.count("\n") <= LONGEST_RECIPE_LINES
     assert recipe.text.startswith("# ")
@@ -26,7 +26,7 @@ def test_a_shipped_recipe_is_valid_short_and_explained(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(OWN_DATA))
 def test_a_placeholder_is_explained_where_it_is_used(name: str) -> None:
-    text = shipped_recipe(name).text
+    text = RECIPES.named(name).text
     path = load_recipe(name).data.train
     assert path is not None
     assert path.startswith("path/to/")
@@ -54,28 +54,28 @@ def test_the_baselines_differ_from_balora_only_where_they_must() -> None:
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(RecipeError, match="did you mean 'classify-your-csv'"):
-        shipped_recipe("clasify-your-csv")
-    assert shipped_recipe("classify-your-csv.yaml").name == "classify-your-csv"
-    assert [recipe.name for recipe in shipped_recipes()] == sorted(recipe_names())
+        RECIPES.named("clasify-your-csv")
+    assert RECIPES.named("classify-your-csv.yaml").name == "classify-your-csv"
+    assert [recipe.name for recipe in RECIPES.all()] == sorted(RECIPES.names())
 
 
 def test_a_copy_never_overwrites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     name = "classify-your-csv"
-    assert copy_recipe(name) == Path("classify-your-csv.yaml")
+    assert RECIPES.copy(name) == Path("classify-your-csv.yaml")
     mine = tmp_path / "mine.yaml"
-    assert copy_recipe(name, mine).read_text(encoding="utf-8") == shipped_recipe(name).text
+    assert RECIPES.copy(name, mine).read_text(encoding="utf-8") == RECIPES.named(name).text
     mine.write_text("my work")
     for target in (mine, None, tmp_path):
         with pytest.raises(OutputError, match="never overwritten"):
-            copy_recipe(name, target)
+            RECIPES.copy(name, target)
     assert mine.read_text() == "my work"
 
 
 def test_a_copy_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
-        copy_recipe("classify-your-csv", tmp_path / "no" / "folder.yaml")
+        RECIPES.copy("classify-your-csv", tmp_path / "no" / "folder.yaml")
     (tmp_path / "link.yaml").symlink_to(tmp_path / "elsewhere.yaml")
     with pytest.raises(OutputError):
-        copy_recipe("classify-your-csv", tmp_path / "link.yaml")
+        RECIPES.copy("classify-your-csv", tmp_path / "link.yaml")
     assert not (tmp_path / "elsewhere.yaml").exists()

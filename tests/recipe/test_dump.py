@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from balora.adapters.registry import METHODS
-from balora.recipe.catalogue import recipe_names
-from balora.recipe.credentials import has_credential
+from balora.recipe.catalogue import RECIPES
 from balora.recipe.dump import dump_recipe
 from balora.recipe.load import load_recipe, parse_recipe
 from balora.recipe.schema import Recipe
+from balora.redaction import has_credential
 
 words = st.text(min_size=1, max_size=12) | st.sampled_from(
     ["no", "1e5", "null", "true", "0x1", "~", "- a", "{x}", "a: b"]
@@ -84,7 +84,7 @@ def test_a_dumped_recipe_loads_to_an_equal_one(recipe: Recipe) -> None:
     assert dump_recipe(parse_recipe(text)) == text
 
 
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("name", RECIPES.names())
 def test_shipped_recipes_survive_it_too(name: str) -> None:
     recipe = load_recipe(name)
     assert parse_recipe(dump_recipe(recipe)) == recipe

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from balora.errors import RecipeError
-from balora.recipe.catalogue import recipe_names
+from balora.recipe.catalogue import RECIPES
 from balora.recipe.load import load_recipe, parse_recipe, read_recipe_text
 
 GOOD = "model: {name_or_path: m}\ndata: {preset: cola, train: t.tsv}\n"
@@ -39,7 +39,7 @@ def test_a_byte_order_mark_and_windows_lines_are_accepted(tmp_path: Path) -> Non
 
 def test_a_shipped_recipe_goes_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    name = recipe_names()[0]
+    name = RECIPES.names()[0]
     text, shown = read_recipe_text(name)
     assert shown == f"{name}.yaml"
     assert load_recipe(name) == parse_recipe(text, run_name=name)

@@ -104,7 +104,8 @@ def test_problems_of_the_file_come_before_those_of_overrides() -> None:
 
 
 @pytest.mark.parametrize(
-    "override", ["training.hub_token=abc", "model.revision=hf_" + "a" * 30, "hf_" + "a" * 30 + "=1"]
+    "override",
+    ["training.hub_token=abc", "training.hub_token =abc", "model.revision=hf_" + "a" * 30, "hf_" + "a" * 30 + "=1"],
 )
 def test_a_secret_is_refused_and_not_repeated(override: str) -> None:
     (problem,) = problems(override)

@@ -74,6 +74,9 @@ def test_an_axis_without_a_place_makes_a_figure_per_level_up_to_a_limit() -> Non
     results = study({"method": list(MEANS), "task": [f"t{n}" for n in range(MOST_PAGES + 3)]}, noisy(MEANS))
     figures = drawn(results, kind="dots")
     assert len(figures) == MOST_PAGES
+    assert [figure.title.endswith("; 3 more are not drawn)") for figure in figures] == [False] * (MOST_PAGES - 1) + [
+        True
+    ]
     assert figures[0].title == "accuracy by method (task t0)"
     assert len(drawn(results, kind="dots", only={"task": ["t9", "t10"]})) == 2
 

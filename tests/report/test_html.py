@@ -16,15 +16,15 @@ from urllib.parse import unquote
 
 import pytest
 
+from balora.escaping import printable
 from balora.report import write_report
 from balora.report.drawn import Drawn
-from balora.report.escaping import printable
 from balora.report.html import PAGE, Content, as_html
 from balora.report.words import summary
 from balora.study import Metric, Run, StudyResults
 from balora.study.choices import choices
 from balora.study.tables import build_tables
-from tests.report.payloads import PAYLOADS
+from tests.support.payloads import PAGE_PAYLOADS as PAYLOADS
 from tests.support.studies import ACCURACY, DRIFT, noisy, study, with_run, write_audit, write_run
 
 HEADS = {"html", "head", "meta", "title", "style", "script", "body"}

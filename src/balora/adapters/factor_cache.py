@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Protocol
@@ -16,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from balora.adapters.factors import OVERSAMPLING, Factors, principal_factors
-from balora.cache import cache_folder, computed_by_one, count_use
+from balora.cache import cache_folder, computed_by_one, count_use, staged_file
 
 FACTORS_FORMAT = "2"
 """Version of the files and of the computation; a change makes older ones unknown."""
@@ -128,16 +126,9 @@ def write_factors(path: Path, factors: Factors) -> None:
     Raises:
         OSError: when the folder cannot be written, or is full.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.detach().cpu().contiguous() for name, value in factors._asdict().items()}
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    beside = Path(name)
-    try:
+    with staged_file(path) as beside:
         save_file(tensors, beside, metadata={"format": "pt", "sha256": checksum_of(factors)})
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def checksum_of(factors: Factors) -> str:

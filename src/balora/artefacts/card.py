@@ -9,7 +9,7 @@ from typing import Any
 
 from balora.artefacts.files import write_text_atomically
 from balora.artefacts.layout import MODEL_CARD
-from balora.artefacts.markdown import code_literal, plain_text
+from balora.escaping import code_literal, markdown
 from balora.task import Task
 
 LOADERS: dict[Task, str] = {
@@ -19,6 +19,8 @@ LOADERS: dict[Task, str] = {
 }
 LIBRARIES: dict[str, str] = {"full": "transformers", "houlsby": "balora", "pfeiffer": "balora"}
 """Method -> what loads its files; the others are PEFT's."""
+LONGEST_TEXT = 2000
+"""Characters; a longer text is cut, and its length told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +69,14 @@ def model_card(
     header = ["---", f"base_model: {code_literal(shown)}", f"library_name: {library}"]
     header += ["tags:", "- balora", "- ba-lora", f"- {code_literal(method)}", *_lora_tag(method, library), "---"]
     tables = [*_table("validation", "eval_", results), *_table("test", "test_", results)]
-    names = [f"Classes by id: {', '.join(plain_text(name) for name in label_names)}.", ""] if label_names else []
+    names = [f"Classes by id: {', '.join(_shown(name) for name in label_names)}.", ""] if label_names else []
     return "\n".join(
         [
             *header,
             "",
-            f"# {plain_text(shown)} fine-tuned with balora ({plain_text(method)})",
+            f"# {_shown(shown)} fine-tuned with balora ({_shown(method)})",
             "",
-            f"Task: {task}. Regularizers: {plain_text(regularizers)}. {plain_text(parameters)}.",
+            f"Task: {task}. Regularizers: {_shown(regularizers)}. {_shown(parameters)}.",
             "",
             *names,
             "## Load it",
@@ -91,13 +93,17 @@ def model_card(
     )
 
 
+def _shown(text: str) -> str:
+    return markdown(text, LONGEST_TEXT)
+
+
 def _lora_tag(method: str, library: str) -> list[str]:
     return ["- lora"] if library == "peft" and method != "bitfit" else []
 
 
 def _table(split: str, prefix: str, results: Mapping[str, float]) -> list[str]:
     """The scores of one split under a heading of their own; nothing where there is none."""
-    rows = [f"| {plain_text(name)} | {value:.4f} |" for name, value in results.items() if name.startswith(prefix)]
+    rows = [f"| {_shown(name)} | {value:.4f} |" for name, value in results.items() if name.startswith(prefix)]
     heading = [f"## Scores on the {split} split", "", "| score | value |", "|---|---|"]
     return [*heading, *rows, ""] if rows else []
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 from pathlib import Path
 
-from balora.errors import ResourceError
+from balora.errors import ResourceError, causes, system_error
 
 MIB = 1 << 20
-_NUMBER_OF_THE_SYSTEM = re.compile(r"\(os error (\d+)\)")
 _FIXES = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some of your quota",
@@ -26,21 +24,6 @@ _FIXES = {
 }
 
 
-def system_error_in(error: BaseException) -> int | None:
-    """The number of the system's error behind an exception, also where a library has made text of it."""
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        if isinstance(current, OSError) and current.errno is not None:
-            return current.errno
-        found = _NUMBER_OF_THE_SYSTEM.search(str(current))
-        if found:
-            return int(found[1])
-        current = current.__cause__ or current.__context__
-    return None
-
-
 def disk_trouble(
     error: BaseException, folder: Path, *, what: str, needed_bytes: int = 0, last_good: str | None = None
 ) -> ResourceError | None:
@@ -53,7 +36,7 @@ def disk_trouble(
         needed_bytes: about how much that is; 0 where it is small.
         last_good: the newest checkpoint that is whole.
     """
-    number = system_error_in(error)
+    number = next((number for cause in causes(error) if (number := system_error(cause)) is not None), None)
     if number is None:
         return None
     sizes = [f"it needs about {needed_bytes / MIB:.1f} MiB"] if needed_bytes else []

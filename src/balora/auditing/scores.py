@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -148,11 +148,6 @@ def exactly(name: str, tuned: float, base: float | None = None, *, items: int = 
     if base is None:
         return Score(name, fixed(tuned), of=of)
     return Score(name, fixed(tuned), fixed(base), fixed(tuned - base), of)
-
-
-def without_difference(score: Score) -> Score:
-    """The tuned number alone."""
-    return replace(score, base=None, difference=None)
 
 
 def difference_in_words(difference: Estimate, measure: Measure) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass
 from typing import Any
 
 import typer
 
-from balora.errors import BaloraError, InputError, StoppedError, causes, is_out_of_memory
+from balora.errors import BaloraError, InputError, StoppedError, causes, is_full_disk, is_out_of_memory
 
 OUR_BUG = 1
 USAGE = 2
@@ -26,8 +25,6 @@ _LESS_MEMORY = (
     "shorten data.max_length, or set training.gradient_checkpointing=true"
 )
 _MORE_SPACE = "free some space or set output.dir to another disk, then run the same command with --resume"
-_FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
-_FULL_DISK_WORDS = ("No space left on device", "Disk quota exceeded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,7 @@ def failure_of(error: BaseException) -> Failure:
     if isinstance(error, BrokenPipeError):
         return Failure(BROKEN_PIPE, kind, ())
     for cause in causes(error):
-        if _is_full_disk(cause):
+        if is_full_disk(cause):
             return Failure(OUT_OF_RESOURCES, kind, (f"the disk is full ({_first_line(cause)}); {_MORE_SPACE}",))
         if is_out_of_memory(cause):
             return Failure(OUT_OF_RESOURCES, kind, (f"out of memory ({_first_line(cause)}); {_LESS_MEMORY}",))
@@ -85,11 +82,6 @@ def _usage(error: Any) -> str:
     if "No such option" in message and command.split()[-1] in {"train", "validate"}:
         message += "; settings are written section.key=value, for example adapter.r=16"
     return f"{message}; see '{command} --help'"
-
-
-def _is_full_disk(error: BaseException) -> bool:
-    by_number = isinstance(error, OSError) and error.errno in _FULL_DISK
-    return by_number or any(words in str(error) for words in _FULL_DISK_WORDS)
 
 
 def _first_line(error: BaseException) -> str:

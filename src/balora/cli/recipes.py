@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from balora.cli.arguments import JsonOption
-from balora.cli.output import print_json, print_message, print_result, two_columns
+from balora.cli.output import print_json
+from balora.cli.shipped import copy_shipped, list_shipped, show_shipped
 
 app = typer.Typer(help="List, show or copy the recipes that come with balora.", invoke_without_command=True)
 
@@ -25,38 +26,25 @@ def _list_by_default(context: typer.Context) -> None:
 @app.command("list")
 def list_recipes(as_json: JsonOption = False) -> None:
     """List the shipped recipes."""
-    from balora.recipe.catalogue import shipped_recipes
+    from balora.recipe import RECIPES
 
-    recipes = shipped_recipes()
-    if as_json:
-        print_json([{"name": recipe.name, "title": recipe.title} for recipe in recipes])
-    else:
-        print_result(two_columns((recipe.name, recipe.title) for recipe in recipes))
+    list_shipped(RECIPES, as_json)
 
 
 @app.command("show")
 def show_recipe(name: NameArgument, as_json: JsonOption = False) -> None:
     """Print a shipped recipe."""
-    from balora.recipe.catalogue import shipped_recipe
+    from balora.recipe import RECIPES
 
-    recipe = shipped_recipe(name)
-    if as_json:
-        print_json({"name": recipe.name, "title": recipe.title, "text": recipe.text})
-    else:
-        print_result(recipe.text)
+    show_shipped(RECIPES, name, as_json)
 
 
 @app.command("copy")
 def copy(name: NameArgument, path: PathArgument = None, as_json: JsonOption = False) -> None:
     """Copy a shipped recipe as a start for your own; never over another file."""
-    from balora.recipe.catalogue import copy_recipe
+    from balora.recipe import RECIPES
 
-    file = copy_recipe(name, path)
-    if as_json:
-        print_json({"file": str(file)})
-    else:
-        print_result(str(file))
-        print_message(f"next: edit it, then balora train {file} --dry-run")
+    copy_shipped(RECIPES, name, path, "balora train", as_json)
 
 
 @app.command("schema")

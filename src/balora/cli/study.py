@@ -10,7 +10,8 @@ import typer
 
 from balora.cli import study_report
 from balora.cli.arguments import JsonOption, QuietOption
-from balora.cli.output import chatter_to_stderr, print_json, print_message, print_result, quiet_libraries, two_columns
+from balora.cli.output import chatter_to_stderr, print_json, print_result, quiet_libraries
+from balora.cli.shipped import copy_shipped, list_shipped, show_shipped
 from balora.errors import IncompleteError, StoppedError
 
 app = typer.Typer(help="Compare methods over tasks, ranks and seeds: one file, many runs.", invoke_without_command=True)
@@ -109,38 +110,25 @@ def show_status(folder: FolderArgument, as_json: JsonOption = False) -> None:
 @app.command("list")
 def list_studies(as_json: JsonOption = False) -> None:
     """List the shipped studies."""
-    from balora.study import shipped_studies
+    from balora.study import STUDIES
 
-    studies = shipped_studies()
-    if as_json:
-        print_json([{"name": study.name, "title": study.title} for study in studies])
-    else:
-        print_result(two_columns((study.name, study.title) for study in studies))
+    list_shipped(STUDIES, as_json)
 
 
 @app.command("show")
 def show_study(name: NameArgument, as_json: JsonOption = False) -> None:
     """Print a shipped study."""
-    from balora.study import shipped_study
+    from balora.study import STUDIES
 
-    study = shipped_study(name)
-    if as_json:
-        print_json({"name": study.name, "title": study.title, "text": study.text})
-    else:
-        print_result(study.text)
+    show_shipped(STUDIES, name, as_json)
 
 
 @app.command("copy")
 def copy(name: NameArgument, path: PathArgument = None, as_json: JsonOption = False) -> None:
     """Copy a shipped study as a start for your own; never over another file."""
-    from balora.study import copy_study
+    from balora.study import STUDIES
 
-    file = copy_study(name, path)
-    if as_json:
-        print_json({"file": str(file)})
-    else:
-        print_result(str(file))
-        print_message(f"next: edit it, then balora study run {file} --dry-run")
+    copy_shipped(STUDIES, name, path, "balora study run", as_json)
 
 
 def _standing_lines(standing: Any) -> Iterator[str]:

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import atexit
-import json
-import os
-import selectors
-import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from balora.errors import BaloraError, DataError
+from balora.errors import DataError
+from balora.limited_process import LimitedProcess, NoReplyError
 
 LONGEST_RENDERING_S = 10
 """Seconds for one conversation; an ordinary template takes less than a millisecond."""
 LONGEST_FACTOR, LONGEST_EXTRA = 16, 1 << 18
 """A rendering may have this many times the characters of its conversation, and this many more."""
-_START_LIMIT_S = 120.0
 _CHATS_AT_A_TIME = 64
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_TIME", "TZ", "HOME", "HF_HOME", "LD_LIBRARY_PATH", "SYSTEMROOT")
+_PASSED_ON = ("LC_TIME", "TZ", "HF_HOME", "LD_LIBRARY_PATH", "SYSTEMROOT")
 _ANOTHER = "use another tokenizer with model.tokenizer, or data with a prompt and a response and data.template: alpaca"
 _LIMITS = {
     "memory": "needs more memory than a chat template may use",
@@ -94,11 +89,16 @@ def render_chat(tokenizer: Any, chat: Turns, *, go_on: bool = False) -> str:
 
 
 class ChatWorker:
-    """The process, started when it is first needed and again after it had to be ended."""
+    """The process that renders."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-        self._read = bytearray()
+        self.process = LimitedProcess(
+            Path(__file__).with_name("chat_worker.py"),
+            "renders chat templates",
+            passed_on=_PASSED_ON,
+            environment={"HF_HUB_OFFLINE": "1"},
+            set_up={"import_from": sys.path},
+        )
 
     def render(
         self, tokenizer: Any, chats: Sequence[Turns], places: Sequence[str], rendering: Rendering
@@ -117,84 +117,27 @@ class ChatWorker:
         }
         for start in range(0, len(chats), _CHATS_AT_A_TIME):
             batch = [[dict(turn) for turn in chat] for chat in chats[start : start + _CHATS_AT_A_TIME]]
-            self._write(request | {"chats": batch})
+            self.process.send(request | {"chats": batch})
             for place in places[start : start + _CHATS_AT_A_TIME]:
-                try:
-                    reply = self._reply(LONGEST_RENDERING_S)
-                except BaseException:
-                    self.close()  # its other replies would be taken for those to a later request
-                    raise
+                reply = self._reply()
                 if "limit" in reply:
-                    self.close()
+                    self.process.close()
                     what = f"the chat template of '{tokenizer.name_or_path}' {_LIMITS[reply['limit']]}"
                     raise DataError.at(place, what, _ANOTHER)
                 spans = tuple((int(first), int(after)) for first, after in reply.get("marked", ()))
                 rows.append(Rendered(reply.get("text", ""), spans, reply.get("refused", "")))
         return rows
 
-    def close(self) -> None:
-        """End the process; safe to call twice."""
-        if self._process is None:
-            return
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                stream.close()
-        self._process = None
-        self._read.clear()
-
-    def _write(self, message: Mapping[str, Any]) -> None:
-        process = self._running()
-        assert process.stdin is not None
+    def _reply(self) -> dict[str, Any]:
         try:
-            process.stdin.write(json.dumps(message).encode() + b"\n")
-            process.stdin.flush()
-        except BrokenPipeError:
-            return  # the missing reply will tell
-
-    def _reply(self, limit_s: float) -> dict[str, Any]:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        handle, deadline = self._process.stdout.fileno(), time.monotonic() + limit_s
-        while (end := self._read.find(b"\n")) < 0:
-            with selectors.DefaultSelector() as selector:
-                selector.register(handle, selectors.EVENT_READ)
-                if not selector.select(max(0.0, deadline - time.monotonic())):
-                    return {"limit": "time"}
-            part = os.read(handle, 1 << 16)
-            if not part:
-                return {"limit": "end"}
-            self._read += part
-        line = self._read[:end]
-        del self._read[: end + 1]
-        reply: dict[str, Any] = json.loads(line)
-        return reply
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is not None and self._process.poll() is None:
-            return self._process
-        self.close()
-        kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {"HF_HUB_OFFLINE": "1"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", str(Path(__file__).with_name("chat_worker.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=kept,
-        )
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"import_from": sys.path}).encode() + b"\n")
-        self._process.stdin.flush()
-        if "limit" in self._reply(_START_LIMIT_S):
-            self.close()
-            raise BaloraError("the process that renders chat templates does not start")
-        return self._process
+            return self.process.reply(LONGEST_RENDERING_S)
+        except NoReplyError as silence:
+            return {"limit": "time" if silence.late else "end"}
 
 
 @cache
 def shared_worker() -> ChatWorker:
     """One worker for the whole process, ended with it."""
     worker = ChatWorker()
-    atexit.register(worker.close)
+    atexit.register(worker.process.close)
     return worker

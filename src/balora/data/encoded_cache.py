@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from balora.cache import computed_by_one, count_use
+from balora.cache import computed_by_one, count_use, staged_folder
 from balora.data.encode import encode
 from balora.data.encoded import EncodedData
 from balora.data.examples import SPLITS, TextData
@@ -124,12 +123,10 @@ def _read(home: Path) -> EncodedData | None:
 
 
 def _store(home: Path, data: EncodedData) -> None:
-    """Write beside the final name and rename; whoever is second leaves the first one's entry."""
-    staged = None
-    try:
-        home.parent.mkdir(parents=True, exist_ok=True)
-        staged = Path(tempfile.mkdtemp(prefix=f".{home.name[:16]}-", dir=home.parent))
-        splits = {name: data.split(name) for name in SPLITS}
+    """Keep the entry; whoever is second leaves the first one's."""
+    splits = {name: data.split(name) for name in SPLITS}
+    # Where there is no room, the next run encodes again.
+    with suppress(OSError), staged_folder(home, lambda folder: _read(folder) is not None) as staged:
         facts = {name: _write_split(staged / f"{name}.arrow", split) for name, split in splits.items() if split}
         record = {
             "splits": facts,
@@ -141,15 +138,6 @@ def _store(home: Path, data: EncodedData) -> None:
             "notes": list(data.notes),
         }
         (staged / _RECORD).write_text(json.dumps(record), encoding="utf-8")
-        staged.chmod(0o755)
-        if _read(home) is None:
-            shutil.rmtree(home, ignore_errors=True)
-        staged.rename(home)
-    except OSError:  # another process was faster, or there is no room: the next run encodes again
-        return
-    finally:
-        if staged is not None:
-            shutil.rmtree(staged, ignore_errors=True)
 
 
 def _write_split(path: Path, split: datasets.Dataset) -> dict[str, str]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from balora.data.bad_rows import SHOWN
 from balora.data.masking import TokenRow
@@ -90,8 +89,3 @@ def too_long(places: Sequence[str], rows: int, limit: int, where: str) -> Proble
     """The problem of rows over the limit when `data.too_long` is error."""
     what = f"{len(places)} of {rows} rows are longer than {limit} tokens (first: {', '.join(places[:SHOWN])})"
     return Problem(where, what, "raise data.max_length or set data.too_long: truncate or drop")
-
-
-def lengths_of(rows: Sequence[NDArray[np.int64]]) -> list[int]:
-    """The number of tokens of each row."""
-    return [len(row) for row in rows]

@@ -7,13 +7,8 @@ that `9^9^9^9` costs seconds and not the machine, and nothing that a model wrote
 from __future__ import annotations
 
 import atexit
-import json
-import os
 import re
-import selectors
 import signal
-import subprocess
-import sys
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -23,14 +18,12 @@ from types import TracebackType
 from typing import Literal, Self
 
 from balora.errors import InputError
+from balora.limited_process import LimitedProcess, NoReplyError
 
 LONGEST_ANSWER = 500
 """Characters; a longer one is no answer to any of the suites."""
 HARD_LIMIT_S = 10.0
 """Seconds per comparison before the process is killed and started again."""
-
-START_LIMIT_S = 120.0
-"""Seconds that the process may take to load."""
 
 _ANSWER_IS = re.compile(r"the (?:final )?answer is\s*:?\s*", re.IGNORECASE)
 _NUMBER = re.compile(r"[-+]?\s?[$€£]?\s?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?")
@@ -131,8 +124,7 @@ class AnswerJudge:
             what = "comparing mathematical answers needs the package math-verify"
             raise InputError.at("math-verify", what, "pip install 'balora[eval]'")
         self.hard_limit_s = hard_limit_s
-        self._process: subprocess.Popen[str] | None = None
-        self._loaded = False
+        self.process = LimitedProcess(Path(__file__).with_name("math_worker.py"), "compares mathematical answers")
 
     def __enter__(self) -> Self:
         return self
@@ -157,63 +149,17 @@ class AnswerJudge:
 
     def close(self) -> None:
         """End the process; safe to call twice."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            for stream in (self._process.stdin, self._process.stdout):
-                if stream is not None:
-                    stream.close()
-            self._process = None
+        self.process.close()
 
     def _ask(self, answer: str, gold: str) -> Judged:
-        process = self._running()
-        assert process.stdin is not None
+        self.process.send({"gold": gold, "answer": answer})
         try:
-            process.stdin.write(json.dumps({"gold": gold, "answer": answer}) + "\n")
-            process.stdin.flush()
-        except BrokenPipeError:
-            self.close()
-            return Judged(False, "not readable")
-        line = self._line(process, self.hard_limit_s)
-        if not line:  # it hangs, or it died of its limits
-            used_up = line is None or process.wait() == -signal.SIGPROF
-            self.close()
-            self._start()  # it loads while the caller goes on
+            reply = self.process.reply(self.hard_limit_s)
+        except NoReplyError as silence:  # it hangs, or it died of its limits
+            self.process.start()  # it loads while the caller goes on
+            used_up = silence.late or silence.ended_with == -signal.SIGPROF
             return Judged(False, "took too long" if used_up else "not readable")
-        reply = json.loads(line)
         return Judged(reply["equal"], "math-verify" if reply["parsed"] else "not readable")
-
-    def _running(self) -> subprocess.Popen[str]:
-        if self._process is None or self._process.poll() is not None:
-            self.close()
-            self._start()
-        assert self._process is not None
-        if not self._loaded:
-            # On a busy machine loading takes long; that is no property of the answer.
-            self._line(self._process, START_LIMIT_S)
-            self._loaded = True
-        return self._process
-
-    def _start(self) -> None:
-        worker = Path(__file__).with_name("math_worker.py")
-        kept = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG", "LC_ALL", "HOME"}}
-        self._loaded = False
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", str(worker)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=kept,
-        )
-
-    @staticmethod
-    def _line(process: subprocess.Popen[str], limit_s: float) -> str | None:
-        """The next line of a process, empty where it ended; None where it takes longer."""
-        assert process.stdout is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
-            return process.stdout.readline() if selector.select(limit_s) else None
 
 
 @cache

@@ -4,7 +4,7 @@ from balora.lab.base import BaseModel, base_model
 from balora.lab.classifier import ClassifierReading
 from balora.lab.corpus import Corpus, Sentence, write_corpus
 from balora.lab.measure import Exam, LabScores, LogitsFunction, logits_of
-from balora.lab.prepared import LabSettings, PreparedWorld, measure_run, prepare
+from balora.lab.prepared import LabSettings, PreparedWorld, exam_on, measure_run, prepare
 from balora.lab.pretraining import OnStep, PretrainingSettings, pretrain
 from balora.lab.questions import Question, questions_about, write_questions
 from balora.lab.task import CityTask, TaskFiles, TaskRow, TaskSettings, build_task, write_task
@@ -35,6 +35,7 @@ __all__ = [
     "build_task",
     "build_tokenizer",
     "build_world",
+    "exam_on",
     "logits_of",
     "measure_run",
     "prepare",

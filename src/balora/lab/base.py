@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import shutil
@@ -16,8 +15,8 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from balora.cache import cache_folder
-from balora.errors import OutputError, ResourceError
+from balora.cache import cache_folder, publish_folder
+from balora.errors import OutputError, ResourceError, is_full_disk
 from balora.lab.corpus import Corpus, write_corpus
 from balora.lab.pretraining import OnStep, PretrainingSettings, pretrain
 from balora.lab.vocabulary import build_tokenizer, vocabulary
@@ -79,7 +78,9 @@ def base_model(
             model.save_pretrained(staged)
             tokenizer.save_pretrained(staged)
             _write_record(staged, world, settings, seconds)
-            _publish(staged, folder)
+            for path in staged.iterdir():
+                path.chmod(0o644)  # safetensors writes for the owner alone; a cache may be shared
+            publish_folder(staged, folder, lambda there: read_record(there) is not None)
     return BaseModel(folder, seconds, from_cache=False)
 
 
@@ -152,26 +153,7 @@ def _disk_faults_as_errors(root: Path) -> Iterator[None]:
         # safetensors wraps the system's error in words of its own.
         raise ResourceError(f"{root}: {error}; {_ROOM}") from error
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if is_full_disk(error):
             raise ResourceError(f"{root}: the disk is full; {_ROOM}") from error
         what = f"the cache cannot be written ({error.strerror or error})"
         raise OutputError.at(root, what, "set BALORA_CACHE to a folder that can") from error
-
-
-def _publish(staged: Path, folder: Path) -> None:
-    """Give the finished folder its name; what stands there already is kept when intact, else replaced."""
-    # mkdtemp and safetensors write for the owner alone; a cache may be shared.
-    staged.chmod(0o755)
-    for path in staged.iterdir():
-        path.chmod(0o644)
-    try:
-        staged.rename(folder)
-    except OSError:
-        if not folder.exists():
-            raise
-        if read_record(folder) is None:
-            if folder.is_dir():
-                shutil.rmtree(folder)
-            else:
-                folder.unlink()
-            staged.rename(folder)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,11 +13,11 @@ from typing import Any, Literal
 import transformers
 from peft import PeftModel
 
-from balora.cache import cache_folder
+from balora.cache import cache_folder, staged_folder
 from balora.errors import InputError
 from balora.lab.base import FORMAT, base_model
 from balora.lab.classifier import classifier_on
-from balora.lab.measure import Exam, LabScores, logits_of
+from balora.lab.measure import Exam, LabScores, LogitsFunction, logits_of
 from balora.lab.pretraining import OnStep, PretrainingSettings
 from balora.lab.questions import questions_about, write_questions
 from balora.lab.task import CityTask, TaskFiles, TaskSettings, build_task, write_task
@@ -82,10 +80,14 @@ class PreparedWorld:
 
     def exam(self, twin: Twin) -> Exam:
         """The questions to a fine-tune of that twin, and which facts the twin knew before."""
-        folder = self.models[twin]
-        knows = logits_of(transformers.AutoModelForCausalLM.from_pretrained(folder))
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-        return Exam.of(knows, tokenizer, build_world(_twin(self.settings.world, twin)), self.task)
+        return exam_on(self.models[twin], build_world(_twin(self.settings.world, twin)), self.task)[0]
+
+
+def exam_on(base: Path, world: World, task: CityTask) -> tuple[Exam, LogitsFunction]:
+    """The questions to a fine-tune of the model in a folder, which was pre-trained on that world, and the model."""
+    model: Any = transformers.AutoModelForCausalLM.from_pretrained(base)
+    knows = logits_of(model)
+    return Exam.of(knows, transformers.AutoTokenizer.from_pretrained(base), world, task), knows
 
 
 def prepare(
@@ -123,7 +125,11 @@ def prepare(
     home = root / f"task-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
     if not (home / SETTINGS).is_file():
         world = build_world(_twin(settings.world, "flawed"))
-        _write(home, world, build_task(world, settings.task), text)
+        task = build_task(world, settings.task)
+        with staged_folder(home, lambda folder: (folder / SETTINGS).is_file()) as staged:
+            write_task(task, staged)
+            write_questions(questions_about(world, task), staged / QUESTIONS)
+            (staged / SETTINGS).write_text(text + "\n", encoding="utf-8")
     files = TaskFiles(*(home / name for name in ("train.jsonl", "validation.jsonl", "test.jsonl", "truth.json")))
     return PreparedWorld(settings, home, files, home / QUESTIONS, models)
 
@@ -156,23 +162,3 @@ def _twin(settings: WorldSettings, twin: Twin) -> WorldSettings:
 
 def _same(one: Path, other: str | Path) -> bool:
     return one.resolve() == Path(other).expanduser().resolve()
-
-
-def _write(home: Path, world: World, task: CityTask, settings: str) -> None:
-    """Write everything beside the final name and rename it, so that nobody finds half of it."""
-    home.parent.mkdir(parents=True, exist_ok=True)
-    staged = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=home.parent))
-    try:
-        write_task(task, staged)
-        write_questions(questions_about(world, task), staged / QUESTIONS)
-        (staged / SETTINGS).write_text(settings + "\n", encoding="utf-8")
-        staged.chmod(0o755)
-        if home.exists() and not (home / SETTINGS).is_file():
-            shutil.rmtree(home)
-        try:
-            staged.rename(home)
-        except OSError:
-            if not (home / SETTINGS).is_file():  # else another process was faster
-                raise
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)

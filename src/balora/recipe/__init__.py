@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from balora.recipe.catalogue import ShippedRecipe, copy_recipe, recipe_names, shipped_recipe, shipped_recipes
+    from balora.recipe.catalogue import RECIPES, Catalogue, Shipped
     from balora.recipe.dump import dump_recipe
     from balora.recipe.json_schema import recipe_json_schema
     from balora.recipe.load import load_recipe, parse_recipe, read_recipe_text
@@ -18,34 +18,30 @@ if TYPE_CHECKING:
     from balora.recipe.schema import Recipe
 
 _MODULES = {
+    "Catalogue": "catalogue",
+    "RECIPES": "catalogue",
     "Recipe": "schema",
-    "ShippedRecipe": "catalogue",
-    "copy_recipe": "catalogue",
+    "Shipped": "catalogue",
     "dump_recipe": "dump",
     "load_recipe": "load",
     "parse_recipe": "load",
     "read_recipe_text": "load",
     "recipe_json_schema": "json_schema",
-    "recipe_names": "catalogue",
     "recipe_notes": "notes",
-    "shipped_recipe": "catalogue",
-    "shipped_recipes": "catalogue",
     "with_overrides_noted": "overrides",
 }
 
 __all__ = [
+    "RECIPES",
+    "Catalogue",
     "Recipe",
-    "ShippedRecipe",
-    "copy_recipe",
+    "Shipped",
     "dump_recipe",
     "load_recipe",
     "parse_recipe",
     "read_recipe_text",
     "recipe_json_schema",
-    "recipe_names",
     "recipe_notes",
-    "shipped_recipe",
-    "shipped_recipes",
     "with_overrides_noted",
 ]
 

@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 from balora.errors import did_you_mean
-from balora.recipe.credentials import ADVICE, names_credential
 from balora.recipe.foreign import foreign_advice
 from balora.recipe.schema import REGULARIZER_WORDS, Recipe
+from balora.redaction import ADVICE, names_credential
 from balora.settings import Settings
 from balora.training.argument_fields import RefusedError, nearest_choice, shown
 from balora.training.arguments import argument_names

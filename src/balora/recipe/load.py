@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from balora.errors import InputError, Problem, RecipeError
-from balora.recipe.catalogue import recipe_names, shipped_recipe
-from balora.recipe.credentials import ADVICE, has_credential
+from balora.recipe.catalogue import RECIPES
 from balora.recipe.document import LARGEST_TEXT_BYTES, Document, FoundProblem, KeyPath, read_document
 from balora.recipe.keys import canonical_key, check_section, sections
 from balora.recipe.overrides import Change, apply_changes, apply_overrides
 from balora.recipe.schema import Recipe
 from balora.recipe.validation import problems_of, with_written_text, without
+from balora.redaction import ADVICE, has_credential
 from balora.training.argument_fields import RefusedError, shown
 from balora.training.arguments import resolve_training_arguments
 
@@ -89,7 +88,9 @@ def read_recipe_text(path: Path | str) -> tuple[str, str]:
     file = Path(path)
     try:
         if not file.exists():
-            return _shipped_text(str(path), file.parent), f"{path}.yaml"
+            if str(path) in RECIPES.names():
+                return RECIPES.named(str(path)).text, f"{path}.yaml"
+            raise RECIPES.neither_file_nor_shipped(path)
         if not file.is_file():
             raise RecipeError.at(path, "is not a file", "name the .yaml file itself")
         if file.stat().st_size > LARGEST_TEXT_BYTES:
@@ -103,15 +104,6 @@ def read_recipe_text(path: Path | str) -> tuple[str, str]:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise RecipeError.at(f"{path}:{line}", f"not UTF-8 (byte {error.start})", "save the file as UTF-8") from None
-
-
-def _shipped_text(name: str, folder: Path) -> str:
-    if name in recipe_names():
-        return shipped_recipe(name).text
-    known = [*recipe_names(), *(str(other) for other in folder.glob("*.y*ml"))]
-    close = get_close_matches(name, known, n=1, cutoff=0.6)
-    hint = f"did you mean '{close[0]}'?" if close else "`balora recipes list` shows those that come with balora"
-    raise RecipeError.at(name, "no such file, and no shipped recipe of that name", hint)
 
 
 def refuse_credentials(text: str, origin: str) -> None:

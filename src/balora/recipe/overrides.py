@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from balora.errors import Problem, RecipeError
-from balora.recipe.credentials import ADVICE, has_credential, names_credential
 from balora.recipe.document import Document, FoundProblem, Place, read_document
 from balora.recipe.keys import canonical_key, check_section, sections
 from balora.recipe.schema import REGULARIZER_WORDS
+from balora.redaction import ADVICE, has_credential, redacted_override
 from balora.training.argument_fields import RefusedError, shown
 
 _AFTER_EVERY_LINE = 1_000_000
@@ -54,7 +54,7 @@ def apply_overrides(document: Document, overrides: Iterable[str]) -> list[FoundP
     """
     problems: list[FoundProblem] = []
     for order, override in enumerate(overrides):
-        place = Place(_AFTER_EVERY_LINE + order, f"override '{_safe(override)}'")
+        place = Place(_AFTER_EVERY_LINE + order, f"override '{redacted_override(override)}'")
         try:
             _apply(document, override, place)
         except RefusedError as refusal:
@@ -136,13 +136,6 @@ def _open_parent(document: Document, path: tuple[str, ...]) -> dict[str, Any]:
         parent[key] = child
         parent = child
     return parent
-
-
-def _safe(override: str) -> str:
-    """The override as it may be shown: never with a secret in it."""
-    dotted, equals, text = override.partition("=")
-    secret = has_credential(override) or names_credential(dotted)
-    return f"{dotted if not has_credential(dotted) else '...'}{equals}{'...' if secret else text}"
 
 
 def with_overrides_noted(text: str, overrides: Iterable[str]) -> str:

@@ -52,11 +52,14 @@ class Page:
     """The levels that one figure of a layout stands at."""
 
     fixed: Mapping[str, str]
+    left_out: int = 0
+    """How many more figures there would be after this one, which are not drawn."""
 
     def titled(self, title: str) -> str:
         """The title with the place behind it."""
         where = ", ".join(f"{axis} {level}" for axis, level in self.fixed.items())
-        return f"{title} ({where})" if where else title
+        more = f"; {self.left_out} more are not drawn" if self.left_out else ""
+        return f"{title} ({where}{more})" if where else title
 
 
 def svg_of(figure: Figure) -> str:
@@ -68,16 +71,9 @@ def svg_of(figure: Figure) -> str:
 
 
 def pages(results: StudyResults, layout: FigureLayout, used: Sequence[str | None]) -> Iterator[Page]:
-    """One page per combination of levels of the axes that the figure does not use."""
+    """One page per combination of levels of the axes that the figure does not use; the last tells what is left out."""
     others = [axis for axis in varied_axes(results) if axis not in used]
     combinations = list(product(*(selected(results, layout.only, axis) for axis in others)))
-    for levels in combinations[:MOST_PAGES]:
-        yield Page(dict(zip(others, levels, strict=True)))
-
-
-def pages_left_out(results: StudyResults, layout: FigureLayout, used: Sequence[str | None]) -> int:
-    """How many combinations there are beyond those shown."""
-    count = 1
-    for axis in varied_axes(results):
-        count *= 1 if axis in used else len(selected(results, layout.only, axis))
-    return max(0, count - MOST_PAGES)
+    for number, levels in enumerate(combinations[:MOST_PAGES], 1):
+        left_out = len(combinations) - MOST_PAGES if number == MOST_PAGES else 0
+        yield Page(dict(zip(others, levels, strict=True)), left_out)

@@ -1,14 +1,12 @@
-"""Text from data, models and errors, made harmless in each format; it reads as it was written."""
+"""Text from data, models and errors, made harmless in LaTeX, in CSV and in links; it reads as it was written."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from urllib.parse import quote
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
-_MARKDOWN = re.compile(r"([\\`*_\[\]#|~$])")
-_LIST_START = re.compile(r"^([-+=](?=[\s=-]|$)|\d+(?=[.)](?:\s|$)))")
+from balora.escaping import printable
+
 _LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -36,28 +34,6 @@ _LATEX = {
     "○": r"$\circ$",
 }
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "|", "%", "＝", "＋", "－", "＠")
-
-
-def printable(text: str) -> str:
-    r"""The text without characters that steer a terminal, turn the direction of writing, or break a file.
-
-    >>> printable("a\x1b[31mb\u202ec")
-    'a[31mbc'
-    """
-    return _CONTROL.sub("", text)
-
-
-def markdown(text: str) -> str:
-    r"""As literal text on one line of Markdown, also inside a table; no markup, no HTML, no link by itself.
-
-    >>> markdown("a|b <i>*c*")
-    'a\\|b &lt;i&gt;\\*c\\*'
-    """
-    line = " ".join(printable(text).split())
-    safe = _MARKDOWN.sub(r"\\\1", line.replace("&", "&amp;")).replace("<", "&lt;").replace(">", "&gt;")
-    safe = safe.replace("://", "&#58;//").replace("@", "&#64;")
-    safe = re.sub(r"(?i)www\.", lambda found: f"{found[0][:-1]}&#46;", safe)
-    return _LIST_START.sub(lambda found: f"{found[0]}\\" if found[0].isdigit() else f"\\{found[0]}", safe)
 
 
 def latex(text: str) -> str:

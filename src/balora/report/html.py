@@ -14,9 +14,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from balora.report.credentials import without_credentials
+from balora.escaping import printable
+from balora.redaction import redacted_lines
 from balora.report.drawn import Drawn
-from balora.report.escaping import printable
 from balora.report.runs import environment, failures, recipes, run_table
 from balora.report.views import view
 from balora.report.words import Sentence
@@ -155,7 +155,7 @@ def _choice_row(choice: Choice) -> list[str]:
 
 def _commands(results: StudyResults) -> str:
     folder = shlex.quote(printable(results.folder.name) or "FOLDER")
-    wanted = printable(f" {without_credentials(results.options)}") if results.options else ""
+    wanted = printable(f" {redacted_lines(results.options)}") if results.options else ""
     return (
         "# in the folder above this one\n"
         f"balora study run {folder}/study.yaml --folder {folder}{wanted}   # runs what is missing\n"
@@ -168,6 +168,6 @@ def _commands(results: StudyResults) -> str:
 def _study_text(results: StudyResults) -> str:
     try:
         with (results.folder / "study.yaml").open(encoding="utf-8", errors="replace") as stream:
-            return without_credentials(stream.read(_LONGEST_STUDY))
+            return redacted_lines(stream.read(_LONGEST_STUDY))
     except OSError:
         return ""

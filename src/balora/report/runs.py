@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from balora.report.credentials import without_credentials
-from balora.report.escaping import printable, relative_link
+from balora.escaping import printable
+from balora.redaction import redacted_lines
+from balora.report.escaping import relative_link
 from balora.report.numbers import number
 from balora.report.run_files import LOGS, folder_of, recipe_text, record_of
 from balora.study import Run, StudyResults
@@ -69,7 +70,7 @@ def failures(results: StudyResults, page_folder: Path) -> list[Failure]:
     found = []
     for run in results.runs:
         if run.state == "failed":
-            error = printable(without_credentials(run.error or "no message was recorded"))
+            error = printable(redacted_lines(run.error or "no message was recorded"))
             found.append(Failure(name_of(run), error, links_of(results, run, page_folder)))
     return found
 
@@ -84,7 +85,7 @@ def recipes(results: StudyResults) -> tuple[list[RecipeView], str]:
         folder = folder_of(results, run)
         if run.stage != "final" or place in found or folder is None:
             continue
-        text = printable(without_credentials(recipe_text(folder)))
+        text = printable(redacted_lines(recipe_text(folder)))
         if not text:
             continue
         if len(text) > room:
@@ -126,9 +127,7 @@ def environment(results: StudyResults) -> list[tuple[str, str, str]]:
         folder = folder_of(results, run)
         if folder is not None and run.state == "done":
             counts.update(_facts(record_of(folder)))
-    return [
-        (what, printable(without_credentials(value)), str(count)) for (what, value), count in sorted(counts.items())
-    ]
+    return [(what, printable(redacted_lines(value)), str(count)) for (what, value), count in sorted(counts.items())]
 
 
 def _facts(record: Mapping[str, Any]) -> set[tuple[str, str]]:

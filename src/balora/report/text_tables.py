@@ -6,8 +6,9 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from balora.report.credentials import without_credentials
-from balora.report.escaping import csv_text, latex, markdown
+from balora.escaping import markdown
+from balora.redaction import redacted_lines
+from balora.report.escaping import csv_text, latex
 from balora.report.views import TableView, view
 from balora.report.words import Sentence
 from balora.study import StudyResults
@@ -48,7 +49,7 @@ def as_markdown(mark: str, results: StudyResults, tables: Sequence[Table], sente
         lines += ["", "## Failed runs", ""]
         for run in failed:
             place = ", ".join(f"{axis} {level}" for axis, level in run.levels.items())
-            error = without_credentials(run.error or "no message was recorded")
+            error = redacted_lines(run.error or "no message was recorded")
             lines.append(f"- {markdown(f'{place}, seed {run.seed} ({run.stage})')}: {markdown(error)}")
     return "\n".join(lines) + "\n"
 

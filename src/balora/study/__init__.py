@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from balora.study.catalogue import ShippedStudy, copy_study, shipped_studies, shipped_study, study_names
+    from balora.study.catalogue import STUDIES
     from balora.study.document import Study, load_study, parse_study
     from balora.study.launch import run_study
     from balora.study.results import Metric, Run, StudyResults
@@ -19,37 +19,29 @@ if TYPE_CHECKING:
 _MODULES = {
     "Metric": "results",
     "Run": "results",
-    "ShippedStudy": "catalogue",
+    "STUDIES": "catalogue",
     "Study": "document",
     "StudyResults": "results",
     "StudyStatus": "standing",
-    "copy_study": "catalogue",
     "load_results": "storing",
     "load_study": "document",
     "parse_study": "document",
     "run_study": "launch",
-    "shipped_studies": "catalogue",
-    "shipped_study": "catalogue",
     "status": "standing",
-    "study_names": "catalogue",
 }
 
 __all__ = [
+    "STUDIES",
     "Metric",
     "Run",
-    "ShippedStudy",
     "Study",
     "StudyResults",
     "StudyStatus",
-    "copy_study",
     "load_results",
     "load_study",
     "parse_study",
     "run_study",
-    "shipped_studies",
-    "shipped_study",
     "status",
-    "study_names",
 ]
 
 

@@ -6,15 +6,15 @@ import functools
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from balora.errors import Problem, RecipeError, did_you_mean
 from balora.recipe.document import Document, FoundProblem, KeyPath, read_document
 from balora.recipe.load import read_recipe_text, refuse_credentials
+from balora.redaction import redacted_override
 from balora.study.axes import Axis, read_axes
-from balora.study.catalogue import shipped_study, study_names
-from balora.study.overrides import apply_overrides, without_secret
+from balora.study.catalogue import STUDIES
+from balora.study.overrides import apply_overrides
 from balora.study.profiles import apply_profile, begin_from_like
 from balora.study.settings import StudySettings
 from balora.study.subtree import cut
@@ -113,7 +113,7 @@ def parse_study(
             named = StudySettings(name="unnamed")
             told += _problems_of_recipes(Study(named, tuple(axes), base, prepare, text, profile, origin))
         raise RecipeError(dict.fromkeys(told))
-    changes = tuple(without_secret(each) for each in overrides)
+    changes = tuple(redacted_override(each) for each in overrides)
     return Study(settings, tuple(axes), base, prepare, text, profile, origin, changes)
 
 
@@ -135,15 +135,12 @@ def read_study_text(path: Path | str) -> tuple[str, str, Path | None]:
         RecipeError: no such file or study, or not a readable text file.
     """
     file = Path(path)
-    if file.exists() and not (file.is_dir() and str(path) in study_names()):
+    if file.exists() and not (file.is_dir() and str(path) in STUDIES.names()):
         text, origin = read_recipe_text(file)
         return text, origin, file.parent
-    if str(path) in study_names():
-        return shipped_study(str(path)).text, f"{path}.yaml", None
-    near = [str(other) for other in file.parent.glob("*.y*ml")] if file.parent.is_dir() else []
-    close = get_close_matches(str(path), [*study_names(), *near], n=1, cutoff=0.6)
-    hint = f"did you mean '{close[0]}'?" if close else "`balora study list` shows those that come with balora"
-    raise RecipeError.at(path, "no such file, and no shipped study of that name", hint)
+    if str(path) in STUDIES.names():
+        return STUDIES.named(str(path)).text, f"{path}.yaml", None
+    raise STUDIES.neither_file_nor_shipped(path)
 
 
 def _base(document: Document, folder: Path | None) -> tuple[Document | None, list[FoundProblem]]:

@@ -8,10 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import transformers
-
 from balora.auditing import audit
-from balora.lab import Exam, LabSettings, build_task, build_world, logits_of
+from balora.lab import Exam, LabSettings, build_task, build_world, exam_on, logits_of
 from balora.run import evaluate
 from balora.run.subject import find_subject, load_subject
 from balora.study.metrics import LAB_VALIDATION
@@ -79,11 +77,8 @@ def _exam(settings: str, model: str) -> tuple[Exam, dict[str, float]]:
     """The exam of a lab, and the scores of the model before any fine-tune; kept for the next run of this process."""
     lab = LabSettings.model_validate_json(settings)
     world = build_world(lab.world)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(model)
-    base: Any = transformers.AutoModelForCausalLM.from_pretrained(model)
-    knows = logits_of(base)
-    exam = Exam.of(knows, tokenizer, world, build_task(world, lab.task))
-    return exam, exam.scores(knows).as_dict()
+    exam, base = exam_on(Path(model), world, build_task(world, lab.task))
+    return exam, exam.scores(base).as_dict()
 
 
 def audit_scores(folder: Path, settings: Mapping[str, Any]) -> dict[str, float]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from balora.errors import Problem, RecipeError, did_you_mean
-from balora.recipe.credentials import ADVICE, has_credential, names_credential
 from balora.recipe.document import Document, FoundProblem, Place, read_document
+from balora.redaction import ADVICE, has_credential, redacted_override
 from balora.study.profiles import WITHIN, Opener, lay_over
 from balora.study.settings import StudySettings
 
@@ -26,7 +26,7 @@ def apply_overrides(document: Document, overrides: Iterable[str], open_base: Ope
     """
     problems: list[FoundProblem] = []
     for order, override in enumerate(overrides):
-        place = Place(_AFTER_EVERY_LINE + order, f"override '{without_secret(override)}'")
+        place = Place(_AFTER_EVERY_LINE + order, f"override '{redacted_override(override)}'")
         key, equals, text = override.partition("=")
         key = key.strip()
         wrong = _misnamed(document, key, text) if equals and key else ("is not of the form key=value", "write seeds=1")
@@ -44,17 +44,6 @@ def apply_overrides(document: Document, overrides: Iterable[str], open_base: Ope
         written.places = dict.fromkeys(written.places, place)
         problems += lay_over(document, key, written, place, open_base)
     return problems
-
-
-def without_secret(override: str) -> str:
-    """The override as it may be shown and written down.
-
-    >>> without_secret("base.training.hub_token=abc"), without_secret("seeds=1")
-    ('base.training.hub_token=...', 'seeds=1')
-    """
-    key, equals, text = override.partition("=")
-    secret = has_credential(override) or names_credential(key.rpartition(".")[-1])
-    return f"{'...' if has_credential(key) else key}{equals}{'...' if secret else text}"
 
 
 def _misnamed(document: Document, key: str, text: str) -> tuple[str, str] | None:

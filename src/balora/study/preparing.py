@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from balora.cache import staged_folder
 from balora.lab import LabSettings, base_model, build_task, build_world, write_task
 from balora.lab.base import FORMAT, read_record
 from balora.recipe.document import Document, FoundProblem
@@ -105,29 +105,14 @@ def make_lab(lab: PreparedLab, cache: Path) -> None:
         InputError: the settings contradict each other.
     """
     world = build_world(lab.settings.world)
-    lab.model.parent.mkdir(parents=True, exist_ok=True)
     if read_record(lab.model) is None:
         base = base_model(world, lab.settings.pretraining, cache=cache)
-        _publish(lab.model, lambda staged: shutil.copytree(base.folder, staged, dirs_exist_ok=True))
+        with staged_folder(lab.model, lambda folder: read_record(folder) is not None) as staged:
+            shutil.copytree(base.folder, staged, dirs_exist_ok=True)
     if not (lab.task / "truth.json").is_file():
         task = build_task(world, lab.settings.task)
-        _publish(lab.task, lambda staged: write_task(task, staged))
-
-
-def _publish(folder: Path, write: Any) -> None:
-    """Write beside the final name and rename, so that a half-made folder is never found."""
-    staged = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        write(staged)
-        staged.chmod(0o755)
-        shutil.rmtree(folder, ignore_errors=True)
-        try:
-            staged.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # another process was faster
-                raise
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
+        with staged_folder(lab.task, lambda folder: (folder / "truth.json").is_file()) as staged:
+            write_task(task, staged)
 
 
 def _digest(document: Mapping[str, Any]) -> str:

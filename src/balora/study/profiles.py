@@ -7,7 +7,7 @@ from typing import Any
 
 from balora.errors import Problem, did_you_mean
 from balora.recipe.document import Document, FoundProblem, Place, read_document
-from balora.study.catalogue import shared_profile, shared_profile_names
+from balora.study.catalogue import PROFILES
 from balora.study.subtree import copied, cut
 from balora.training.argument_fields import shown
 
@@ -32,12 +32,8 @@ def begin_from_like(document: Document, open_base: Opener) -> list[FoundProblem]
         return []
     own = copied(document)
     name = own.values.pop(LIKE)
-    if name not in shared_profile_names():
-        return [
-            document.problem(
-                (LIKE,), "no shared profile has this name", did_you_mean(str(name), shared_profile_names())
-            )
-        ]
+    if name not in PROFILES.names():
+        return [document.problem((LIKE,), "no shared profile has this name", did_you_mean(str(name), PROFILES.names()))]
     chain, problems = _chain(Document(document.origin, {"profiles": {}}), name)
     document.values, document.places, document.texts = {}, {}, {}
     for each in (*chain, own):
@@ -89,8 +85,8 @@ def _chain(study: Document, name: str) -> tuple[list[Document], list[FoundProble
     while True:
         seen.append(name)
         own = study.values["profiles"].get(name)
-        if own is None and name in shared_profile_names():
-            text = shared_profile(name)
+        if own is None and name in PROFILES.names():
+            text = PROFILES.named(name).text
             profile = read_document(text, f"{name}.yaml")
         else:
             profile = cut(study, ("profiles", name))
@@ -103,7 +99,7 @@ def _chain(study: Document, name: str) -> tuple[list[Document], list[FoundProble
         following = profile.values.get(LIKE)
         if following is None:
             return chain, []
-        names = [each for each in (*study.values["profiles"], *shared_profile_names()) if each not in seen]
+        names = [each for each in (*study.values["profiles"], *PROFILES.names()) if each not in seen]
         if not isinstance(following, str) or following not in names:
             what = "goes round in a circle" if following in seen else f"there is no profile '{following}'"
             return [], [profile.problem((LIKE,), what, did_you_mean(str(following), names))]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import fsspec
 
+from balora.cache import staged_folder
 from balora.errors import InputError
 
 RUNS = "runs"
@@ -49,16 +48,10 @@ def fetch_done(url: str, folder: Path, identities: Sequence[str]) -> list[str]:
         here, there = folder / RUNS / identity, f"{root.rstrip('/')}/{RUNS}/{identity}"
         if (here / OUTCOME).is_file() or not files.exists(f"{there}/{OUTCOME}"):
             continue
-        staged = Path(tempfile.mkdtemp(prefix=f".{identity}-", dir=here.parent))
-        try:
+        with staged_folder(here, lambda run: (run / OUTCOME).is_file()) as staged:
             for name in files.find(there):
                 path = staged / name[len(there) :].lstrip("/")
                 path.parent.mkdir(parents=True, exist_ok=True)
                 files.get_file(name, str(path))
-            shutil.rmtree(here, ignore_errors=True)
-            staged.chmod(0o755)
-            staged.rename(here)
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)
         fetched.append(identity)
     return fetched

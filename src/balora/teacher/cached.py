@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from balora.cache import cache_folder, count_use
+from balora.cache import cache_folder, count_use, staged_file
 from balora.errors import ModelError
 from balora.teacher.fingerprint import (
     collation_fingerprint,
@@ -166,17 +164,10 @@ def _read(path: Path, rows: int) -> Tensor | None:
 
 
 def _store(path: Path, table: Tensor) -> None:
-    """Write beside the final name and rename, so that a half-written table is never found."""
-    partial = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-        os.close(handle)
-        save_file({"logits": table.contiguous()}, partial, metadata={"format": "pt", "sha256": _digest(table)})
-        Path(partial).replace(path)
+        with staged_file(path) as beside:
+            save_file({"logits": table.contiguous()}, beside, metadata={"format": "pt", "sha256": _digest(table)})
     except (OSError, SafetensorError) as error:
-        if partial is not None:
-            Path(partial).unlink(missing_ok=True)
         what = f"teacher outputs cannot be stored in '{path.parent}' ({error}); this run keeps them in memory"
         fix = "name another folder in regularizers.teacher_cache_dir or BALORA_CACHE to find them again"
         warnings.warn(f"{what}; {fix}", TeacherCacheWarning, stacklevel=3)

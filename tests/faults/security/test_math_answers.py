@@ -115,7 +115,7 @@ QUICK = {*range(len(CODE)), *range(len(CODE), len(HOSTILE), 6)}
 )
 def test_a_hostile_answer_costs_two_seconds_and_runs_nothing(number: int, judge: AnswerJudge, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
-    judge._running()  # loading again after the last one is no property of this one
+    judge.process.wait_until_loaded()  # loading again after the last one is no property of this one
     began = time.monotonic()
     verdict = judge.judge(HOSTILE[number].replace("{canary}", str(canary)), "6.5")
     assert not verdict.equal
@@ -127,7 +127,7 @@ def test_a_hostile_answer_costs_two_seconds_and_runs_nothing(number: int, judge:
 def test_a_hostile_gold_answer_costs_no_more(judge: AnswerJudge) -> None:
     """Benchmarks are files of others, too."""
     for text in ("9^{9^{9^{9}}}", "((10!)!)!", "__import__('os')"):
-        judge._running()
+        judge.process.wait_until_loaded()
         began = time.monotonic()
         assert not judge.judge("\\frac{13}{2}", text).equal
         assert time.monotonic() - began < 3 * LONGEST_S

@@ -15,7 +15,7 @@ from balora.errors import BaloraError, InputError
 from balora.evaluation.results import check_writable
 from balora.evaluation.transcripts import Transcripts
 from balora.recipe import parse_recipe
-from balora.recipe.catalogue import copy_recipe
+from balora.recipe.catalogue import RECIPES
 from balora.run.beginning import begin
 
 ODD_NAMES = {
@@ -189,7 +189,7 @@ def test_a_link_in_the_place_of_a_file_is_replaced_and_not_followed(writer: str,
 def test_a_recipe_is_copied_over_nothing(name: str, world: Path) -> None:
     before = state(world)
     with pytest.raises(BaloraError):
-        copy_recipe("glue-cola-t5-base", Path(name))
+        RECIPES.copy("glue-cola-t5-base", Path(name))
     assert state(world) == before
 
 

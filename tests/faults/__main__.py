@@ -21,10 +21,12 @@ import torch
 from tests.faults.broken import BREAKAGES
 from tests.faults.rows import ROWS
 
+SHOWN_FAILURES = 10
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("rows", nargs="*", help=f"of {', '.join(ROWS)}; left out, all")
+    parser.add_argument("rows", nargs="*", help=f"of {', '.join(ROWS)}; left out, all, or those that must notice")
     parser.add_argument("--small", action="store_true", help="the counts of the test suite")
     parser.add_argument("--count", type=int, help="another count for the rows that take one")
     parser.add_argument("--broken", choices=sorted(BREAKAGES), help="break balora in this way first: rows must fail")
@@ -35,12 +37,12 @@ def main() -> int:
     found = []
     with tempfile.TemporaryDirectory(prefix="faults-") as name, breakage:
         os.environ["BALORA_CACHE"] = str(Path(name) / "cache")
-        for row in given.rows or ROWS:
+        for row in given.rows or (BREAKAGES[given.broken].rows if given.broken else ROWS):
             chosen = ROWS[row]
-            count = given.count or (chosen.small if given.small else chosen.full)
+            count = given.count if given.count is not None else chosen.small if given.small else chosen.full
             figures = chosen.run(Path(name) / row, count)
             print(figures.as_line(), flush=True)
-            for failure in figures.failures[:10]:
+            for failure in figures.failures[:SHOWN_FAILURES]:
                 print(f"      {failure}", flush=True)
             found.append(figures)
     if given.json:

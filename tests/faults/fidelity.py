@@ -6,17 +6,21 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 from _pytest.outcomes import Skipped
 
-from balora.evaluation.sandbox import Candidate, run_many
+from balora.evaluation.sandbox import Candidate, method, run_many
 from tests.evaluation.sandbox.test_reference_solutions import SETS, Item, solved
 from tests.faults.figures import Figures, measure
+from tests.faults.selections import source
 
 PROMISE = "reference solutions of HumanEval and sanitized MBPP: the verdict of plain Python, 3 times, once under load"
+INSIDE = "balora/evaluation/sandbox/inside"
 LOAD = 4
 """Busy processes for each core in the last round."""
 ROUNDS = ("first", "second", "under load")
@@ -25,6 +29,7 @@ ROUNDS = ("first", "second", "under load")
 def row(folder: Path, count: int) -> Figures:
     """`count` solutions at most, evenly from both sets."""
     folder.mkdir(parents=True)
+    began = time.monotonic()
     try:
         every = [item for name in ("humaneval", "sanitized") for item in SETS[name][0]()]
     except Skipped as skipped:
@@ -35,7 +40,8 @@ def row(folder: Path, count: int) -> Figures:
     outside = [passes_outside(candidate, folder) for candidate in candidates]
     rounds = {}
     for name in ROUNDS:
-        with busy(LOAD * (os.cpu_count() or 1)) if name == ROUNDS[-1] else contextlib.nullcontext():
+        loaded = busy(LOAD * (os.cpu_count() or 1)) if name == ROUNDS[-1] else contextlib.nullcontext()
+        with loaded, mock.patch.object(method, "INSIDE", source() / INSIDE):
             rounds[name] = [verdict.passed for verdict in run_many(candidates, workers=2)]
 
     def case(number: int) -> str | None:
@@ -43,6 +49,7 @@ def row(folder: Path, count: int) -> Figures:
         return f"another verdict than plain Python's in {', '.join(other)}" if other else None
 
     figures = measure("R15", PROMISE, ((name_of(item), partial(case, n)) for n, item in enumerate(items)))
+    figures.seconds = round(time.monotonic() - began, 1)
     figures.facts |= {"passed_outside": sum(outside), "busy_processes": LOAD * (os.cpu_count() or 1)}
     return figures
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [loss|step|classify|init|flops|padding|quant_start|teacher ...] [--device cuda]`."""
+"""`python -m benchmarks [loss|step|classify|init|flops|padding|quant_start|sandbox|teacher ...] [--device cuda]`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import classify, flops, init, loss, padding, quant_start, step, teacher
+from benchmarks import classify, flops, init, loss, padding, quant_start, sandbox, step, teacher
 from benchmarks.measure import Result, write_results
 
 
 def main() -> None:
     """Run the benchmarks named, or all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="What BA-LoRA costs on this machine.")
-    names = "loss, step, classify, init, flops, padding, quant_start, teacher; all but teacher where left out"
+    names = "loss, step, classify, init, flops, padding, quant_start, sandbox, teacher; all but teacher where left out"
     parser.add_argument("names", nargs="*", help=names)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--rounds", type=int, default=5, help="how often each variant is timed (default 5)")
@@ -24,7 +24,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write everything to this file")
     given = parser.parse_args()
     known = {"loss": loss.run, "step": step.run, "classify": classify.run, "init": init.run, "flops": flops.run}
-    known |= {"padding": padding.run, "quant_start": quant_start.run, "teacher": teacher.run}
+    known |= {"padding": padding.run, "quant_start": quant_start.run, "sandbox": sandbox.run}
+    known |= {"teacher": teacher.run}
     unknown = sorted(set(given.names) - set(known))
     if unknown:
         parser.error(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(known)}")

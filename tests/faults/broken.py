@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from unittest import mock
 from balora.artefacts import checkpoints, files, manifest, trouble
 from balora.training import checkpointing
 from balora.training.callbacks import divergence, stop
+from tests.faults.edits import EDITS
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ BREAKAGES: dict[str, Breakage] = {
         ("R7",), replaced(divergence.DivergenceGuard, on_pre_optimizer_step=nothing)
     ),
     "nobody looks at the weights": Breakage(("R7",), replaced(divergence, total_norms=only_gradients)),
+    "every step leaves a file open": Breakage(("R24",), lambda: files_left_open()),
+    **{name: Breakage(rows, applied) for name, (rows, applied) in EDITS.items()},
 }
 
 
@@ -115,4 +119,13 @@ def unexplained() -> Any:
         mock.patch.object(failures, "is_full_disk", return_value=False),
         mock.patch.object(trouble, "disk_trouble", nothing),
     ):
+        yield
+
+
+@contextlib.contextmanager
+def files_left_open() -> Any:
+    def leak(*_: Any, **__: Any) -> None:
+        os.open("/dev/null", os.O_RDONLY)
+
+    with mock.patch.object(divergence.DivergenceGuard, "on_step_end", leak):
         yield

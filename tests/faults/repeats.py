@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from functools import partial
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.figures import Figures, measure
+from tests.faults.selections import environment_of_children
 from tests.faults.small_run import CLOCKS, SmallRun
 
 PROMISE = "the same recipe twice, in processes started afresh: adapter and scores bit-equal"
@@ -21,7 +21,7 @@ def row(folder: Path, count: int) -> Figures:
 
     def fresh(name: str, threads: str) -> dict[str, Any]:
         target = folder / name
-        environment = {**os.environ, "OMP_NUM_THREADS": threads, "PYTHONPATH": os.pathsep.join(sys.path)}
+        environment = {**environment_of_children(), "OMP_NUM_THREADS": threads}
         command = [sys.executable, "-W", "ignore", "-m", "balora", "train", str(run.recipe(target))]
         subprocess.run(command, env=environment, check=True, capture_output=True)
         scores = json.loads((target / "all_results.json").read_text())

@@ -19,16 +19,15 @@ from balora.artefacts import list_checkpoints
 from tests.faults import worker
 from tests.faults.figures import Figures, measure
 from tests.faults.forked import scratch
+from tests.faults.selections import environment_of_children
 from tests.faults.small_run import published_are_good
 
-ROOT = Path(__file__).parents[2]
 LIMIT_S = 60.0
 RELATIVE = 1e-5
 
 
 def start(work: str, folder: Path) -> subprocess.Popen[str]:
-    paths = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
+    environment = {**environment_of_children(), "OMP_NUM_THREADS": "1"}
     launcher = [sys.executable, "-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [*launcher, "-m", "tests.faults.worker", work, str(folder)]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)

@@ -127,22 +127,26 @@ def hostile(payload: str, folder: Path) -> StudyResults:
     return with_run(results, 1, {f"{payload} task": other}, state="failed", scores={}, error=payload, identity=payload)
 
 
-@pytest.mark.parametrize("payload", PAYLOADS, ids=range(len(PAYLOADS)))
-def test_text_in_every_field_is_shown_as_text(payload: str, tmp_path: Path) -> None:
-    results = hostile(payload, tmp_path)
-    folder = tmp_path / "runs" / "x"
+def hostile_page(payload: str, folder: Path) -> str:
+    """The page of that study, with the payload in its runs' files and in a figure, too."""
+    results, run = hostile(payload, folder), folder / "runs" / "x"
     write_run(
-        folder,
+        run,
         model={"name_or_path": payload},
         versions={payload: payload},
         hardware={payload: payload, "gpus": [{"name": payload}]},
     )
-    (folder / "recipe.resolved.yaml").write_text(payload)
-    results = replace(results, runs=tuple(replace(run, folder=folder) for run in results.runs))
-    (tmp_path / "study.yaml").write_text(payload)
+    for file in (run / "recipe.resolved.yaml", folder / "study.yaml"):
+        file.write_bytes(payload.encode(errors="replace"))
+    results = replace(results, runs=tuple(replace(each, folder=run) for each in results.runs))
     tables, chosen = build_tables(results), choices(results)
     figure = Drawn("dots", payload, payload, "<svg></svg>", (payload,), ((payload, payload),))
-    text = as_html("mark", results, Content(tables, [figure], chosen, summary(results, tables, chosen)), tmp_path)
+    return as_html("mark", results, Content(tables, [figure], chosen, summary(results, tables, chosen)), folder)
+
+
+@pytest.mark.parametrize("payload", PAYLOADS, ids=range(len(PAYLOADS)))
+def test_text_in_every_field_is_shown_as_text(payload: str, tmp_path: Path) -> None:
+    text = hostile_page(payload, tmp_path)
     page = assert_harmless(text)
     shown = one_line(printable(payload))
     assert page.text.count(shown) >= 20

@@ -14,14 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from balora.errors import StoppedError
+from balora.errors import OutputError, StoppedError
 from balora.study import StudyResults, load_results, parse_study, run_study, status
 from tests.study.conftest import MakeStudy, trained
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
 Run = Callable[..., StudyResults]
+KILLED_STUDIES = int(os.environ.get("STUDY_KILLS", "2"))
 TUNED = "tune: {keys: {training.learning_rate: [1e-4, 3e-4]}, split: 0.25}\n"
+REFUSED = 2
 
 
 def launched(text: str, folder: Path, jobs: int) -> multiprocessing.Process:
@@ -32,7 +34,7 @@ def launched(text: str, folder: Path, jobs: int) -> multiprocessing.Process:
         signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(SystemExit(143)))
         try:
             run_study(parse_study(text), folder=folder, jobs=jobs, show_progress=False)
-        except StoppedError as stop:
+        except (StoppedError, OutputError) as stop:
             os._exit(stop.exit_code)
         os._exit(0)
 
@@ -41,7 +43,7 @@ def launched(text: str, folder: Path, jobs: int) -> multiprocessing.Process:
     return process
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(KILLED_STUDIES))
 def test_killed_at_random_moments_it_ends_in_the_same_table(
     run: Run, study_text: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
@@ -64,6 +66,24 @@ def test_killed_at_random_moments_it_ends_in_the_same_table(
     # A kill between the end of a training and its outcome may cost that training, one per process and kill.
     again = [count - 1 for count in Counter(trained(folder)).values() if count > 1]
     assert sum(again) <= 2 * kills
+
+
+@pytest.mark.parametrize("seed", range(max(1, KILLED_STUDIES // 6)))
+def test_of_two_launchers_at_the_same_moment_one_works_and_the_other_is_refused(
+    run: Run, study_text: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setenv("FAKE_STEP_S", "0.1")
+    text, folder, draw = study_text(), tmp_path / "study", random.Random(seed)
+    whole = run(text, folder=tmp_path / "whole")
+    first = launched(text, folder, jobs=2)
+    time.sleep(draw.choice((0.0, 0.02, 0.3)))
+    second = launched(text, folder, jobs=2)
+    for process in (first, second):
+        process.join()
+    assert sorted([first.exitcode, second.exitcode]) == [0, REFUSED]
+    assert len(trained(folder)) == len(set(trained(folder))) == len(whole.runs)
+    for name in ("results.json", "runs.csv"):
+        assert (folder / name).read_bytes() == (whole.folder / name).read_bytes()
 
 
 def test_a_run_goes_on_where_it_was(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(os.environ.get("FAULTS_PROJECT") or Path(__file__).resolve().parents[3])
 FLOORS = {
     "torch": ("2.10", "reading weights could corrupt memory before (CVE-2026-24747) and run code before 2.6"),
     "transformers": ("5.3", "a field of a configuration could run remote code before (CVE-2026-4372)"),

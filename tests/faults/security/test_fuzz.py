@@ -1,4 +1,4 @@
-"""R13: mutated input for every reader. Nothing but our own errors comes out, and nothing takes longer than two seconds.
+"""R13: mutated input for every reader: only our own errors come out, within two seconds and a GiB.
 
 The everyday suite draws a few hundred; `FUZZ_SECONDS=600 pytest tests/faults/security/test_fuzz.py` goes on for ten
 minutes per reader, with new draws each time. A failure names the seed that repeats it: `FUZZ_SEED=<n>`.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 
 from balora.artefacts import read_record
 from balora.artefacts.card import model_card
+from balora.artefacts.manifest import fault_in, write_manifest
 from balora.data import DataSettings, load_text_data
 from balora.errors import BaloraError
 from balora.evaluation.answers import AnswerJudge, judge_number, mathematical_answer, number_in
@@ -28,6 +30,8 @@ from balora.redaction import redacted
 from tests.faults.security.mutations import mutated
 
 LONGEST_S = 2.0
+MOST_KIB = 1 << 20
+"""Growth of this process over all the input of a reader."""
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 
@@ -46,6 +50,17 @@ TABLE = b'text,label\n"a, b",0\nc,1\n"d ""e""",0\n'
 RECORD = json.dumps(
     {"status": "running", "legs": [{"from_step": 0}], "train_seconds": 1.5, "data": {"label_names": []}}
 )
+MANIFEST = json.dumps(
+    {
+        "format": 1,
+        "step": 3,
+        "resumable": True,
+        "processes": 1,
+        "sharded": False,
+        "files": {"trainable.safetensors": {"size": 7, "sha256": "0" * 64}},
+        "sha256": "0" * 64,
+    }
+).encode()
 CONFIG = json.dumps({"model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 99}).encode()
 ADAPTER = json.dumps(
     {"peft_type": "LORA", "r": 8, "target_modules": ["q_proj"], "base_model_name_or_path": "m"}
@@ -78,6 +93,16 @@ class Readers:
     def record(self, data: bytes) -> None:
         self.file("run.json", data)
         read_record(self.folder)
+
+    def manifest(self, data: bytes) -> None:
+        """Damage to it is damage: only the very bytes that were written are taken."""
+        whole = self.folder / "checkpoint"
+        whole.mkdir(exist_ok=True)
+        (whole / "trainable.safetensors").write_bytes(b"numbers")
+        write_manifest(whole, step=3, resumable=True)
+        written = (whole / "manifest.json").read_bytes()
+        (whole / "manifest.json").write_bytes(data or written)
+        assert (fault_in(whole) is None) == (data in (b"", written))
 
     def model(self, data: bytes) -> None:
         self.file("config.json", data)
@@ -118,6 +143,7 @@ SEEDS: dict[str, bytes] = {
     "rows": ROWS,
     "table": TABLE,
     "record": RECORD.encode(),
+    "manifest": MANIFEST,
     "model": CONFIG,
     "index": json.dumps({"metadata": {}, "weight_map": {"a.weight": "model-1.safetensors"}}).encode(),
     "adapter": ADAPTER,
@@ -156,8 +182,10 @@ def quick(work: Callable[[bytes], object], data: bytes, what: str) -> None:
 def test_mutated_input_brings_out_our_own_errors_alone(name: str, tmp_path: Path) -> None:
     work = getattr(Readers(tmp_path), name)
     work(SEEDS[name])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for number, data in draws(name):
         quick(work, data, f"{name} {number}")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MOST_KIB
 
 
 def test_mutated_answers_are_judged_or_given_up(tmp_path: Path) -> None:

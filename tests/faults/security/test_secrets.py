@@ -8,8 +8,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from huggingface_hub.errors import HfHubHTTPError
 
 import balora
 from balora.cli.main import main
@@ -77,6 +79,16 @@ def everything() -> str:
     )
 
 
+class Unauthorized(HfHubHTTPError):
+    """What the hub says to a wrong token: 401, with the request that was sent."""
+
+    def __init__(self, message: str) -> None:
+        address = f"https://me:{PROXY}@huggingface.co/api?token={IN_RECIPE}"
+        request = SimpleNamespace(url=address, headers={"Authorization": f"Bearer {PLANTED['HF_TOKEN']}"})
+        response = SimpleNamespace(status_code=401, url=address, text=message, headers={}, request=request)
+        super().__init__(f"401 Client Error: Unauthorized for url: {address}. {message}", response=response)  # type: ignore[arg-type]
+
+
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
     code = main(list(arguments))
     captured = capsys.readouterr()
@@ -97,7 +109,7 @@ def test_a_run_that_succeeds(workplace: Path, extra: list[str], capsys: pytest.C
 
 
 @pytest.mark.parametrize("debug", [True, False])
-@pytest.mark.parametrize("kind", [RuntimeError, OSError, ValueError])
+@pytest.mark.parametrize("kind", [RuntimeError, OSError, ValueError, Unauthorized])
 def test_a_run_that_fails_with_everything_in_its_message(
     workplace: Path,
     debug: bool,

@@ -33,6 +33,8 @@ class Rough:
     """Python run before the command, in its process."""
     prepare: Callable[[Path], object] | None = None
     code: tuple[int, ...] = (0,)
+    inside: tuple[str, ...] = ()
+    """A command that runs the rest of the line."""
 
 
 def read_only(folder: Path) -> None:
@@ -56,6 +58,8 @@ time.time = jumping
 """
 CLOSED_INPUT = "import os; os.close(0)"
 
+SMALL_SHARED_MEMORY = ("unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=64k none /dev/shm && exec "$@"', "sh")
+
 ROUGH = {
     "no network": Rough(before=NO_NETWORK),
     "a proxy that is not there": Rough({"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}),
@@ -76,6 +80,7 @@ ROUGH = {
     "no terminal and a dumb one": Rough({"TERM": "dumb", "COLUMNS": "1"}),
     "colours forbidden": Rough({"NO_COLOR": "1", "FORCE_COLOR": None}),
     "a clock that jumps": Rough(before=CLOCK_JUMPS),
+    "64 KiB of shared memory": Rough(inside=SMALL_SHARED_MEMORY),
     "standard input closed": Rough(before=CLOSED_INPUT),
     "one thread": Rough({"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}),
     "hidden accelerators": Rough({"CUDA_VISIBLE_DEVICES": ""}),
@@ -122,7 +127,7 @@ def test_a_run_works_or_ends_in_one_line(name: str, base: Path, tmp_path: Path) 
             resource.setrlimit(kind, (amount, amount))
 
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [*rough.inside, sys.executable, "-c", code],
         cwd=folder,
         env=environment,
         capture_output=True,

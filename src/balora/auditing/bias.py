@@ -10,6 +10,7 @@ from balora.auditing.pair import Pair
 from balora.auditing.scores import Part, Score
 from balora.auditing.settings import AuditSettings
 from balora.evaluation.bias import (
+    UNDER_THE_WORD_HEAD,
     BiasItems,
     BiasReport,
     BiasSettings,
@@ -54,13 +55,8 @@ def ask(pair: Pair, items: Sequence[BiasItems]) -> Asked:
     if pair.subject.adapter is None or pair.config.is_encoder_decoder:
         return Asked(note="bias is measured on causal models, masked models, and adapters of encoders; not on this one")
     twin = masked_twin(pair.subject.base, pair.subject.adapter)
-    model = twin.model.to(pair.device)
-    models = {
-        "base": LanguageModel(model, twin.tokenizer, around=model.disable_adapter),
-        "tuned": LanguageModel(model, twin.tokenizer),
-    }
-    note = "bias of the encoder under the pretrained word head, which was not trained with it: drift may look like bias"
-    return Asked(items, models, note)
+    twin.model.to(pair.device)
+    return Asked(items, twin.asked(), UNDER_THE_WORD_HEAD)
 
 
 def bias_part(evidence: Evidence, asked: Asked) -> Part:

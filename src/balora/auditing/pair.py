@@ -18,12 +18,9 @@ from balora.adapters import RESIDUAL_BASE, adapters_off
 from balora.artefacts.layout import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from balora.errors import ModelError
 from balora.models import ModelSettings
-from balora.run.subject import LoadedSubject, Subject, find_subject, load_base, load_subject
+from balora.run.subject import LoadedSubject, Subject, changes_the_base, find_subject, load_base, load_subject
 
 Head = Literal["own", "initial", "tuned", "none"]
-
-CHANGES_THE_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
-"""Starts of PEFT that write into the base weight when an adapter of theirs is loaded, so that off is not the base."""
 
 HEADS_IN_WORDS: dict[Head, str] = {
     "own": "each with its own head",
@@ -105,8 +102,7 @@ def find_pair(run: str | Path, base: str | None) -> tuple[Subject, Subject | Non
     plain = replace(subject, name=subject.base.name_or_path, folder=None, adapter=None)
     if residual.name == RESIDUAL_BASE and residual.is_dir():
         return replace(subject, base=ModelSettings(name_or_path=str(residual))), plain
-    start = config.get("init_lora_weights")
-    if isinstance(start, str) and start.lower().startswith(CHANGES_THE_BASE):
+    if changes_the_base(subject.adapter):
         return subject, plain
     return subject, None
 

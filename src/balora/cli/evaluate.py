@@ -25,7 +25,8 @@ SuiteOption = Annotated[
         "--suite",
         metavar="NAME[,NAME...]",
         help="validation and test (the run's own data), cola, sst2, mrpc, qqp, mnli, mnli_mm, qnli, rte, wnli, stsb, "
-        "ood (outside the task's domain), gsm8k, math500, svamp, humaneval, mbpp, ... and gsm8k_paper, ...",
+        "ood (outside the task's domain), bias (or one of crows_pairs, stereoset, winobias, winogender, bbq, bold), "
+        "gsm8k, math500, svamp, humaneval, mbpp, ... and gsm8k_paper, ...",
     ),
 ]
 DataOption = Annotated[
@@ -84,11 +85,17 @@ def evaluate(
 def _lines(results: Sequence[Any]) -> list[str]:
     lines = []
     for result in results:
+        found = result.document.get("bias", {}).get("benchmarks", {}).get(result.suite)
         for name, score in result.scores.items():
+            if found is not None and name != found["headline"]:
+                continue
             lines.append(f"{result.suite}  {name}  {score}")
             if name in result.base:
                 lines.append(f"  base        {result.base[name]}")
                 lines.append(f"  difference  {result.difference[name]}")
+        if found is not None:
+            lines.append(f"  {found['reading']}")
+            lines.append(f"  ({len(result.scores)} numbers in the file, each with its interval)")
         lines += [f"  {kind} drop from its domain  {each}" for kind, each in result.drop.items()]
         lines.append(f"  {'the same as' if result.identical else 'written to'} {result.path}")
     return lines

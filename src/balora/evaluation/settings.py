@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from balora.evaluation.bias.settings import BiasSettings
 from balora.evaluation.judge.settings import JudgeSettings
 from balora.settings import Settings
 
@@ -82,6 +83,8 @@ class ScoringSettings(Settings):
     """MT-Bench: the judge model, for example judge.model=NAME and judge.base_url=URL."""
     spend: bool = False
     """MT-Bench: ask the judge although that may cost money; the estimate is shown first either way."""
+    bias: BiasSettings | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Bias benchmarks: their own rules, for example bias.sentence_score=per_token."""
     unsandboxed: bool = False
     """Run generated code although no sandbox can be had here."""
     on_bad_row: Literal["error", "drop"] = "error"

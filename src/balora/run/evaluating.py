@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from balora.evaluation.intervals import Estimate, drop, estimate, paired_differe
 from balora.evaluation.results import FOLDER, check_writable, file_sha256, identity_of, run_id, versions, write_result
 from balora.evaluation.settings import ScoringSettings
 from balora.evaluation.transcripts import Transcripts, sha256_of
-from balora.run.evaluation_jobs import Job, JudgedJob, LabelledJob, plan_jobs
+from balora.run.evaluation_bias import AskedModels, BiasJob, asked_as_it_is, asked_under_word_head, measured_job
+from balora.run.evaluation_jobs import Job, JudgedJob, LabelledJob, PlannedJob, plan_jobs
 from balora.run.evaluation_progress import EvaluationProgress
 from balora.run.evaluation_scored import Scored
 from balora.run.evaluation_scoring import (
@@ -27,7 +29,7 @@ from balora.run.evaluation_scoring import (
     writes_texts,
 )
 from balora.run.evaluation_settings import checked_settings
-from balora.run.subject import LoadedSubject, Subject, find_subject, load_base, load_subject
+from balora.run.subject import LoadedSubject, Subject, base_is_apart, find_subject, load_base, load_subject
 
 SHOWN_LEAKS = 20
 
@@ -63,6 +65,43 @@ class _Work:
     train: Sequence[Example] | None
     """The run's training examples, for the search for leaks; None where they cannot be read."""
     progress: EvaluationProgress
+
+
+class _Held:
+    """The models in memory; each is loaded once, where a suite asks for it."""
+
+    def __init__(self, work: _Work, jobs: Sequence[PlannedJob]) -> None:
+        """Load what is asked under a word head now: whether there is one shows only then.
+
+        Raises:
+            ModelError: there is none.
+        """
+        self._work = work
+        self._loaded: LoadedSubject | None = None
+        self._asked: AskedModels | None = None
+        if any(isinstance(job, BiasJob) and job.kind == "masked" for job in jobs):
+            batch_size = work.settings.batch_size
+            self._asked = asked_under_word_head(work.subject, base=work.base, batch_size=batch_size)
+
+    @property
+    def loaded(self) -> LoadedSubject:
+        """The subject with its head."""
+        if self._loaded is None:
+            self._loaded = load_subject(self._work.subject)
+        return self._loaded
+
+    @property
+    def asked(self) -> AskedModels:
+        """The subject, and its base where that is compared, as bias benchmarks ask them."""
+        if self._asked is None:
+            work = self._work
+            base: tuple[LoadedSubject, Callable[[], AbstractContextManager[Any]]] | None = None
+            if work.base and base_is_apart(work.subject):
+                base = load_base(work.subject), nullcontext
+            elif work.base:
+                base = self.loaded, self.loaded.as_base
+            self._asked = asked_as_it_is(self.loaded, base, batch_size=work.settings.batch_size)
+        return self._asked
 
 
 def evaluate(
@@ -108,11 +147,14 @@ def evaluate(
         work = _Work(subject, chosen, folder, base, limit, train, progress)
         for line in [note] if note else []:
             progress.say(line)
-        loaded = load_subject(subject)
+        held = _Held(work, jobs)
         scored: dict[str, Scored] = {}
         results = []
         for job in jobs:
-            results.append(_evaluate_job(work, loaded, job, scored))
+            if isinstance(job, BiasJob):
+                results.append(_evaluate_bias(work, held, job))
+            else:
+                results.append(_evaluate_job(work, held.loaded, job, scored))
             for line in results[-1].document["notes"]:
                 progress.say(f"{job.suite}: {line}")
     return results
@@ -164,18 +206,41 @@ def _evaluate_job(work: _Work, loaded: LoadedSubject, job: Job, scored: dict[str
     drops = _drops(job, found, scored, settings)
     leaks = None if work.train is None else overlap_of(work.train, job.examples)
     identity = identity_of(job.suite, _asked(work, job))
+    fresh = work.subject.task != "generation" and bool(loaded.fresh)
     document = {
         "suite": job.suite,
         "scores": {name: each.as_json() for name, each in estimates.items()},
         "base_scores": {name: each.as_json() for name, each in of_base.items()} or None,
         "difference": {name: each.as_json() for name, each in difference.items()} or None,
         "drop": {name: each.as_json() for name, each in drops.items()} or None,
-        **_described(work, loaded, job, found, leaks),
+        **_described(work, job, found, leaks, fresh_head=fresh),
         "seconds": round(time.monotonic() - began, 3),
         "transcripts": [path.name for path in kept],
     }
     written = write_result(work.folder, job.suite, identity, document)
     return SuiteResult(job.suite, written.path, written.identical, estimates, of_base, difference, drops, document)
+
+
+def _evaluate_bias(work: _Work, held: _Held, job: BiasJob) -> SuiteResult:
+    began = time.monotonic()
+    transformers.set_seed(work.settings.seed)
+    with work.progress.suite(job.suite) as tell:
+        found = measured_job(job, held.asked, tell)
+    document = {
+        "suite": job.suite,
+        "scores": {name: each.as_json() for name, each in found.tuned.items()},
+        "base_scores": {name: each.as_json() for name, each in found.base.items()} or None,
+        "difference": {name: each.as_json() for name, each in found.difference.items()} or None,
+        "drop": None,
+        "bias": found.report.as_dict(),
+        **_described(work, job, found.scored, None),
+        "seconds": round(time.monotonic() - began, 3),
+        "transcripts": [],
+    }
+    written = write_result(work.folder, job.suite, identity_of(job.suite, _asked(work, job)), document)
+    return SuiteResult(
+        job.suite, written.path, written.identical, found.tuned, found.base, found.difference, {}, document
+    )
 
 
 def _score(work: _Work, loaded: LoadedSubject, job: Job, *, base: bool) -> tuple[Scored, list[Path]]:
@@ -196,7 +261,7 @@ def _score(work: _Work, loaded: LoadedSubject, job: Job, *, base: bool) -> tuple
 
 
 def _score_base(work: _Work, loaded: LoadedSubject, job: Job) -> tuple[Scored, list[Path]]:
-    if work.subject.adapter is None:
+    if base_is_apart(work.subject):
         return _score(work, load_base(work.subject), job, base=True)
     with loaded.as_base():
         return _score(work, loaded, job, base=True)
@@ -230,7 +295,7 @@ def _drops(job: Job, found: Scored, scored: Mapping[str, Scored], settings: Scor
     }
 
 
-def _asked(work: _Work, job: Job) -> dict[str, Any]:
+def _asked(work: _Work, job: PlannedJob) -> dict[str, Any]:
     """What makes this evaluation this one and no other."""
     return {
         "base": work.subject.base.model_dump(mode="json"),
@@ -242,10 +307,12 @@ def _asked(work: _Work, job: Job) -> dict[str, Any]:
     }
 
 
-def _described(work: _Work, loaded: LoadedSubject, job: Job, found: Scored, leaks: Overlap | None) -> dict[str, Any]:
+def _described(
+    work: _Work, job: PlannedJob, found: Scored, leaks: Overlap | None, *, fresh_head: bool = False
+) -> dict[str, Any]:
     subject = work.subject
     notes = [*job.notes, *found.notes]
-    if work.base and subject.task != "generation" and loaded.fresh:
+    if work.base and fresh_head:
         notes.append("the pretrained model has no trained head: the base scores are those of a random one")
     if leaks is not None and (line := leaks.note(job.suite)):
         notes.append(line)

@@ -13,6 +13,7 @@ from balora.data import Example, LabelledText, PromptedText, SourceRecord, TextD
 from balora.data.files import read_bytes
 from balora.data.scored import load_scored
 from balora.errors import DataError, InputError, Problem, RecipeError, did_you_mean
+from balora.evaluation.bias import BENCHMARKS
 from balora.evaluation.generation_suites import (
     GENERATION_SUITES,
     GenerationRows,
@@ -30,6 +31,7 @@ from balora.evaluation.labelled_sets import LABELLED_SETS, file_in, labelled_set
 from balora.evaluation.sandbox import require_sandbox
 from balora.evaluation.settings import ScoringSettings
 from balora.evaluation.transfers import in_domain_set, transfer_to, transfers_of
+from balora.run.evaluation_bias import BIAS, BiasJob, bias_job, held_benchmarks
 from balora.run.subject import Subject
 from balora.task import Task
 
@@ -124,18 +126,21 @@ class JudgedJob:
 
 
 Job = LabelledJob | LossJob | GenerationJob | JudgedJob
+"""What is scored item by item."""
+
+PlannedJob = Job | BiasJob
 
 
 def plan_jobs(
     subject: Subject, suites: Sequence[str], data: Path | None, limit: int | None, settings: ScoringSettings
-) -> list[Job]:
+) -> list[PlannedJob]:
     """Every suite with its items.
 
     Raises:
         InputError: with every problem of every suite.
     """
     problems: list[Problem] = []
-    jobs: list[Job] = []
+    jobs: list[PlannedJob] = []
     try:
         asked = expand(subject, suites, data, settings)
     except InputError as error:
@@ -156,13 +161,16 @@ def plan_jobs(
 
 def suite_names() -> list[str]:
     """Every name that `--suite` takes."""
-    return [*OWN_SPLITS, OUTSIDE, *LABELLED_SETS, *GENERATION_SUITES, MT_BENCH]
+    return [*OWN_SPLITS, OUTSIDE, *LABELLED_SETS, *GENERATION_SUITES, MT_BENCH, BIAS, *BENCHMARKS]
 
 
 def expand(
     subject: Subject, suites: Sequence[str], data: Path | None, settings: ScoringSettings
 ) -> Iterator[tuple[str, bool]]:
-    """The suites one by one; `ood` becomes the task's own test set and those outside, each skipped if it is not there.
+    """The suites one by one; `ood` and `bias` become several.
+
+    `ood`: the task's own test set and those outside, each skipped if it is not there. `bias`: the benchmarks of which
+    the folder holds files.
 
     Raises:
         DataError: an unknown name, or `ood` for a head of an unknown task.
@@ -179,6 +187,9 @@ def expand(
         raise DataError(problems)
     found: dict[str, bool] = {}
     for name in suites:
+        if name == BIAS:
+            found |= dict.fromkeys(held_benchmarks(subject, data), False)
+            continue
         if name != OUTSIDE:
             found[name] = False
             continue
@@ -196,11 +207,13 @@ def _trained_on(subject: Subject, settings: ScoringSettings) -> str | None:
     return settings.trained_on or subject.trained_on
 
 
-def _job(subject: Subject, name: str, data: Path | None, limit: int | None, settings: ScoringSettings) -> Job:
+def _job(subject: Subject, name: str, data: Path | None, limit: int | None, settings: ScoringSettings) -> PlannedJob:
     if name in OWN_SPLITS:
         return _own(subject, name, limit)
     if name == MT_BENCH:
         return _judged(subject, data, limit, settings)
+    if name in BENCHMARKS:
+        return bias_job(subject, name, data, limit, settings)
     if name in GENERATION_SUITES:
         return _generation(subject, name, data, limit, settings)
     return _labelled(subject, name, data, limit, settings)

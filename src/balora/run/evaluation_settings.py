@@ -9,8 +9,13 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from balora.errors import InputError, Problem, did_you_mean
+from balora.evaluation.bias import BiasSettings
 from balora.evaluation.judge import JudgeSettings
 from balora.evaluation.settings import ScoringSettings
+from balora.settings import Settings
+
+_SECTIONS: Mapping[str, type[Settings]] = {"judge": JudgeSettings, "bias": BiasSettings}
+"""Settings with settings below them, `judge.model` and the like."""
 
 
 def scoring_settings(words: Sequence[str]) -> ScoringSettings:
@@ -24,8 +29,9 @@ def scoring_settings(words: Sequence[str]) -> ScoringSettings:
     """
     values: dict[str, Any] = {}
     problems: list[Problem] = []
-    names = {name: name for name in ScoringSettings.model_fields if name != "judge"} | ScoringSettings.all_aliases()
-    names |= {f"judge.{name}": f"judge.{name}" for name in JudgeSettings.model_fields}
+    names = {name: name for name in ScoringSettings.model_fields if name not in _SECTIONS}
+    names |= ScoringSettings.all_aliases()
+    names |= {f"{each}.{name}": f"{each}.{name}" for each, kind in _SECTIONS.items() for name in kind.model_fields}
     for word in words:
         key, equals, value = word.partition("=")
         if not equals:
@@ -36,10 +42,12 @@ def scoring_settings(words: Sequence[str]) -> ScoringSettings:
             problems.append(Problem(key, "is set twice", "keep one of the two"))
         else:
             values[names[key]] = value
-    judge = {key.removeprefix("judge."): values.pop(key) for key in list(values) if key.startswith("judge.")}
-    if "turns" in judge:
-        judge["turns"] = [turn.strip() for turn in judge["turns"].split(",")]
-    values |= {"judge": judge} if judge else {}
+    for section in _SECTIONS:
+        within = [key for key in values if key.startswith(f"{section}.")]
+        if within:
+            values[section] = {key.removeprefix(f"{section}."): values.pop(key) for key in within}
+    if "turns" in values.get("judge", {}):
+        values["judge"]["turns"] = [turn.strip() for turn in values["judge"]["turns"].split(",")]
     settings, wrong = _validated(values)
     if problems or wrong or settings is None:
         raise InputError([*problems, *wrong])

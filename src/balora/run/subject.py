@@ -33,6 +33,9 @@ from balora.recipe import Recipe, parse_recipe
 from balora.run.adapter_files import check_adapter_files
 from balora.task import Task
 
+CHANGES_THE_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
+"""Starts of PEFT that write into the base weight when an adapter of theirs is loaded."""
+
 _HEADS = ("classifier.weight", "score.weight", "out_proj.weight")
 _TASKS: dict[str, Task] = {"SEQ_CLS": "classification", "CAUSAL_LM": "generation", "SEQ_2_SEQ_LM": "generation"}
 
@@ -156,9 +159,25 @@ def load_subject(subject: Subject) -> LoadedSubject:
             reason = " ".join(str(error).split())[:200]
             what = f"the adapter does not fit '{subject.base.name_or_path}' ({reason})"
             raise ModelError.at(subject.adapter, what, "name the model it was trained on with --model") from error
-    device = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    chosen = device or torch.device("cpu")
+    chosen = best_device()
     return LoadedSubject(model.to(chosen).eval(), tokenizer, chosen, loaded.fresh_parameters)
+
+
+def best_device() -> torch.device:
+    """The accelerator where there is one, else the CPU."""
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return found or torch.device("cpu")
+
+
+def changes_the_base(adapter: Path) -> bool:
+    """Whether loading an adapter of PEFT writes into the base in memory, so that "adapter off" is not the base."""
+    start = json.loads((adapter / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("init_lora_weights")
+    return isinstance(start, str) and start.lower().startswith(CHANGES_THE_BASE)
+
+
+def base_is_apart(subject: Subject) -> bool:
+    """Whether the base has to be loaded as a model of its own, because turning an adapter off does not give it."""
+    return subject.adapter is None or changes_the_base(subject.adapter)
 
 
 def _check_files(subject: Subject, tokenizer: Any) -> None:
@@ -182,7 +201,7 @@ def _check_files(subject: Subject, tokenizer: Any) -> None:
 
 
 def load_base(subject: Subject) -> LoadedSubject:
-    """The pretrained model of a run that trained all weights."""
+    """The pretrained model of a run, or of an adapter, as a model of its own."""
     plain = Subject(
         subject.base.name_or_path,
         None,

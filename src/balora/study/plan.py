@@ -13,6 +13,7 @@ from balora.errors import InputError, Problem, RecipeError
 from balora.models import load_config
 from balora.recipe import Recipe
 from balora.study.axes import Axis, Level
+from balora.study.clashes import clashes
 from balora.study.document import Study
 from balora.study.identity import Fingerprints, identity_of
 from balora.study.metrics import LAB_VALIDATION
@@ -165,6 +166,7 @@ class Planner:
         tune = self.study.settings.tune
         first = {key: values[0] for key, values in tune.keys.items()} if tune is not None else {}
         for cell in self.cells:
+            problems |= dict.fromkeys(clashes(cell.levels))
             try:
                 planned += self.finals([cell], first)
             except InputError as error:

@@ -15,15 +15,17 @@ A classifier's encoder is asked through `masked_twin(settings, adapter)`: under 
 from balora.evaluation.bias.benchmarks import BENCHMARKS, Benchmark
 from balora.evaluation.bias.language_model import LanguageModel, kind_of
 from balora.evaluation.bias.likelihood import Blank, ModelKind, Passage, ScoredModel, TokenScores, Writing
-from balora.evaluation.bias.masked_twin import MaskedTwin, masked_twin
+from balora.evaluation.bias.masked_twin import UNDER_THE_WORD_HEAD, MaskedTwin, masked_twin
 from balora.evaluation.bias.measuring import BiasItems, measure_bias, read_benchmarks
 from balora.evaluation.bias.numbers import Change, Measured, Number
 from balora.evaluation.bias.options import parse_benchmarks
+from balora.evaluation.bias.places import benchmarks_in, source_in
 from balora.evaluation.bias.report import BenchmarkReport, BiasReport
 from balora.evaluation.bias.settings import BiasSettings
 
 __all__ = [
     "BENCHMARKS",
+    "UNDER_THE_WORD_HEAD",
     "Benchmark",
     "BenchmarkReport",
     "BiasItems",
@@ -40,9 +42,11 @@ __all__ = [
     "ScoredModel",
     "TokenScores",
     "Writing",
+    "benchmarks_in",
     "kind_of",
     "masked_twin",
     "measure_bias",
     "parse_benchmarks",
     "read_benchmarks",
+    "source_in",
 ]

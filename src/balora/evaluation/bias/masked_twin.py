@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,13 @@ import transformers
 from peft.utils import load_peft_weights
 
 from balora.errors import ModelError
+from balora.evaluation.bias.language_model import LanguageModel
 from balora.models import ModelSettings, load_config, load_tokenizer
+
+UNDER_THE_WORD_HEAD = (
+    "bias of the encoder under the pretrained word head, which was not trained with it: drift may look like bias"
+)
+"""What to know about numbers of a twin."""
 
 _WRAPPED = "base_model.model."
 _POOLER = ".pooler."
@@ -26,6 +33,14 @@ class MaskedTwin:
     model: Any
     """With the adapter active, where there is one; `model.disable_adapter` gives the base."""
     tokenizer: Any
+
+    def asked(self, *, batch_size: int = 32) -> dict[str, LanguageModel]:
+        """`base` and `tuned` as benchmarks ask them; of an encoder without an adapter both are the same."""
+        off = self.model.disable_adapter if isinstance(self.model, peft.PeftModel) else nullcontext
+        return {
+            "base": LanguageModel(self.model, self.tokenizer, batch_size=batch_size, around=off),
+            "tuned": LanguageModel(self.model, self.tokenizer, batch_size=batch_size),
+        }
 
 
 def masked_twin(settings: ModelSettings, adapter: Path | None = None) -> MaskedTwin:

@@ -43,7 +43,7 @@ from balora.artefacts.layout import (
 from balora.errors import BaloraError, DivergedError, StoppedError
 from balora.evaluation import perplexity_of
 from balora.recipe import Recipe, dump_recipe, load_recipe, read_recipe_text, recipe_notes
-from balora.run.beginning import Beginning, begin, check_same_data, checkpoint_weights
+from balora.run.beginning import Beginning, begin, checkpoint_weights, read_unchanged
 from balora.run.description import begin_record, describe_as_card
 from balora.run.parts import (
     Inputs,
@@ -54,7 +54,6 @@ from balora.run.parts import (
     objective_notes,
     run_folder_of,
 )
-from balora.run.reading import read_and_check
 from balora.run.resources.exhausted import memory_explained
 from balora.training import BALoraTrainer, GracefulStop, MetricsFile, ProgressLine
 
@@ -114,8 +113,7 @@ def train(
             _tell(console, beginning.notes)
             took_s = float(beginning.earlier.get("train_seconds") or 0.0)
             return RunResult(folder, dict(beginning.results), took_s, "finished", beginning.notes)
-        arguments, inputs = read_and_check(recipe)
-        check_same_data(beginning.earlier, inputs)
+        arguments, inputs = read_unchanged(folder, recipe, beginning)
         held.enter_context(memory_explained(recipe, inputs, arguments))
         prepared = load_and_adapt(recipe, inputs)
         with _no_folder_without_a_run(folder):

@@ -14,7 +14,7 @@ import peft
 import torch
 from safetensors import safe_open
 
-from balora.adapters import RESIDUAL_BASE, adapters_off
+from balora.adapters import adapters_off
 from balora.artefacts.layout import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from balora.errors import ModelError
 from balora.models import ModelSettings
@@ -101,10 +101,9 @@ def find_pair(run: str | Path, base: str | None) -> tuple[Subject, Subject | Non
     if subject.adapter is None:
         return subject, replace(subject, name=subject.base.name_or_path, folder=None, whole=None)
     config = json.loads((subject.adapter / ADAPTER_CONFIG).read_text(encoding="utf-8"))
-    residual = Path(str(config.get("base_model_name_or_path")))
     plain = replace(subject, name=subject.base.name_or_path, folder=None, adapter=None)
-    if residual.name == RESIDUAL_BASE and residual.is_dir():
-        return replace(subject, base=ModelSettings(name_or_path=str(residual))), plain
+    if subject.residual is not None:
+        return subject, replace(plain, recorded_base=None)
     start = config.get("init_lora_weights")
     if isinstance(start, str) and start.lower().startswith(CHANGES_THE_BASE):
         return subject, plain

@@ -24,6 +24,7 @@ from balora.artefacts.layout import ADAPTER_WEIGHTS, ALL_RESULTS, MODEL_WEIGHTS,
 from balora.artefacts.manifest import read_manifest
 from balora.errors import Findings, OutputError, Problem
 from balora.recipe import Recipe, parse_recipe
+from balora.run.base import changed_base
 from balora.run.differences import changed_data, changed_processes, changed_settings, refusal
 from balora.run.parts import Inputs
 from balora.run.reading import read_and_check
@@ -151,6 +152,8 @@ def read_unchanged(folder: Path, recipe: Recipe, beginning: Beginning) -> tuple[
         arguments, inputs = read
         before = beginning.earlier.get("data")
         differences += changed_data(before, described_data(inputs)) if isinstance(before, Mapping) else []
+        model = beginning.earlier.get("model")
+        differences += changed_base(model.get("base"), recipe.model) if isinstance(model, Mapping) else []
         manifest = None if beginning.checkpoint is None else read_manifest(beginning.checkpoint)
         differences += [] if manifest is None else changed_processes(manifest.processes, arguments.world_size)
     with findings.gathered():
@@ -159,3 +162,15 @@ def read_unchanged(folder: Path, recipe: Recipe, beginning: Beginning) -> tuple[
     findings.settle()
     assert read is not None, "a finding would say why"
     return read
+
+
+def check_base_read(folder: Path, recipe: Recipe, beginning: Beginning) -> None:
+    """Look at the base again where its files were not there before it was loaded, as with a model of the hub.
+
+    Raises:
+        OutputError: it is not the one that the run began with.
+    """
+    model = beginning.earlier.get("model")
+    differences = changed_base(model.get("base"), recipe.model) if isinstance(model, Mapping) else []
+    if differences:
+        raise OutputError(refusal(folder, folder / RECIPE_RESOLVED, differences))

@@ -10,6 +10,7 @@ from typing import Any
 
 import transformers
 
+from balora.adapters import RESIDUAL_BASE
 from balora.data import Example, load_text_data
 from balora.data.overlap import Overlap, overlap_of
 from balora.errors import InputError, Problem
@@ -99,7 +100,7 @@ def evaluate(
     names = list(dict.fromkeys([suites] if isinstance(suites, str) else suites))
     chosen = settings if isinstance(settings, ScoringSettings) else checked_settings(settings or {})
     subject = find_subject(run, model)
-    _check_request(subject, names, base=base, limit=limit)
+    _check_request(subject, names, base=base, limit=limit, model=model)
     jobs = plan_jobs(subject, names, None if data is None else Path(data), limit, chosen)
     folder = Path(out) if out is not None else (subject.folder or Path.cwd()) / FOLDER
     check_writable(folder)
@@ -109,6 +110,8 @@ def evaluate(
         for line in [note] if note else []:
             progress.say(line)
         loaded = load_subject(subject)
+        for line in loaded.notes:
+            progress.say(line)
         scored: dict[str, Scored] = {}
         results = []
         for job in jobs:
@@ -118,7 +121,7 @@ def evaluate(
     return results
 
 
-def _check_request(subject: Subject, names: Sequence[str], *, base: bool, limit: int | None) -> None:
+def _check_request(subject: Subject, names: Sequence[str], *, base: bool, limit: int | None, model: str | None) -> None:
     problems = []
     if not names:
         problems.append(Problem("--suite", "no suite is named", "name one, for example validation"))
@@ -126,6 +129,9 @@ def _check_request(subject: Subject, names: Sequence[str], *, base: bool, limit:
         problems.append(Problem("--limit", f"is {limit}", "leave it out, or give 1 or more"))
     if base and subject.adapter is None and subject.whole is None:
         problems.append(Problem("--base", "a plain model is its own base", "leave it out, or name a run"))
+    if model is not None and subject.residual is not None:
+        what = f"the adapter started at a residual and computes nothing useful on another base than {RESIDUAL_BASE}"
+        problems.append(Problem("--model", what, "leave it out"))
     if problems:
         raise InputError(problems)
 
@@ -196,7 +202,7 @@ def _score(work: _Work, loaded: LoadedSubject, job: Job, *, base: bool) -> tuple
 
 
 def _score_base(work: _Work, loaded: LoadedSubject, job: Job) -> tuple[Scored, list[Path]]:
-    if work.subject.adapter is None:
+    if work.subject.adapter is None or work.subject.residual is not None:
         return _score(work, load_base(work.subject), job, base=True)
     with loaded.as_base():
         return _score(work, loaded, job, base=True)
@@ -244,7 +250,7 @@ def _asked(work: _Work, job: Job) -> dict[str, Any]:
 
 def _described(work: _Work, loaded: LoadedSubject, job: Job, found: Scored, leaks: Overlap | None) -> dict[str, Any]:
     subject = work.subject
-    notes = [*job.notes, *found.notes]
+    notes = [*loaded.notes, *job.notes, *found.notes]
     if work.base and subject.task != "generation" and loaded.fresh:
         notes.append("the pretrained model has no trained head: the base scores are those of a random one")
     if leaks is not None and (line := leaks.note(job.suite)):

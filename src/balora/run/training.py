@@ -43,7 +43,8 @@ from balora.artefacts.layout import (
 from balora.errors import BaloraError, DivergedError, StoppedError
 from balora.evaluation import perplexity_of
 from balora.recipe import Recipe, dump_recipe, load_recipe, read_recipe_text, recipe_notes
-from balora.run.beginning import Beginning, begin, checkpoint_weights, read_unchanged
+from balora.run.base import keep_base_of_its_own
+from balora.run.beginning import Beginning, begin, check_base_read, checkpoint_weights, read_unchanged
 from balora.run.description import begin_record, describe_as_card
 from balora.run.parts import (
     Inputs,
@@ -121,6 +122,8 @@ def train(
             notes = [*beginning.notes, *recipe_notes(recipe), *inputs.notes, *prepared.notes]
             notes += [*objective_notes(recipe, inputs, arguments), *loss_path_notes(trainer)]
             record = begin_record(recipe, inputs, trainer, beginning, notes=notes)
+            check_base_read(folder, recipe, beginning)
+            trainer.base_document = record.model["base"]
         _tell(console, record.notes)
         if beginning.checkpoint is None and not resume:
             make_run_folder(folder)
@@ -222,6 +225,7 @@ def _train_and_record(
         _tell(console, early)
         metrics = {**training_metrics, **final_scores(trainer, inputs)}
         trainer.save_model(str(folder))
+        keep_base_of_its_own(folder)
         write_json_atomically(folder / ALL_RESULTS, metrics)
         write_model_card(folder, describe_as_card(recipe, inputs, trainer, metrics, folder))
         sync_files(folder)

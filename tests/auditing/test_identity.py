@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from balora.auditing.assembly import audit
 from balora.auditing.identity import check_principal_part
 from balora.errors import InputError, ModelError
+from balora.run import train
 from balora.run.subject import find_subject
 from tests.auditing.conftest import QUICK, merged_folder, plain_adapter
+from tests.run.test_training import recipe_for
 from tests.support.folders import save_tiny, save_tiny_body
 
 
@@ -63,6 +66,20 @@ def test_a_whole_model_of_another_shape(tmp_path: Path, stories: Path) -> None:
     whole = merged_folder(plain_adapter(tmp_path))
     wider = save_tiny(tmp_path / "wider", "llama", hidden_size=64)
     assert "differ in shape or name" in refused(whole, wider, stories)
+
+
+def test_a_base_whose_numbers_changed_is_refused_unless_it_is_named(tmp_path: Path, stories: Path) -> None:
+    train(recipe_for("generation", tmp_path, adapter={"method": "lora"}), show_progress=False)
+    file = tmp_path / "base" / "model.safetensors"
+    tensors = load_file(file)
+    tensors["model.embed_tokens.weight"][5, 5] += 0.5
+    save_file(tensors, file, metadata={"format": "pt"})
+    options = {"general_text": stories, "settings": QUICK, "only": ["drift"], "show_progress": False}
+    with pytest.raises(ModelError, match=r"another base \(SHA-256 of the weights .* name where it is with --base"):
+        audit(tmp_path / "run", **options)
+    assert not list((tmp_path / "run").glob("audit*"))
+    report = audit(tmp_path / "run", base=str(tmp_path / "base"), **options)
+    assert any("named on purpose" in note for note in report.notes)
 
 
 def test_a_run_of_ours_knows_the_weights_that_it_started_from(classifier: Path, tmp_path: Path, stories: Path) -> None:

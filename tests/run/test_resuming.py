@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from transformers import TrainerCallback
 
-from balora.errors import OutputError, StoppedError
+from balora.errors import InputError, OutputError, StoppedError
 from balora.recipe import Recipe
 from balora.run import train, training
 from tests.run.test_training import recipe_for
@@ -190,10 +190,66 @@ def test_other_data_are_refused_and_nothing_is_written(change: str, tmp_path: Pa
         if split == "validation" or change != "validation":
             file.write_text(file.read_text().replace(old, new))
     before = everything(tmp_path)
-    said = {"texts": "the training examples", "names": "the class names", "validation": "the validation examples"}
-    with pytest.raises(OutputError, match=said[change]):
+    expected = {
+        "texts": ["data.train", "data.validation"],
+        "names": ["data.validation", "data.labels"],
+        "validation": ["data.validation"],
+    }[change]
+    with pytest.raises(OutputError) as caught:
         train(recipe, resume=True, show_progress=False)
+    assert [problem.where for problem in caught.value.problems] == ["--resume", *expected]
     assert everything(tmp_path) == before
+    assert hashlib.sha256(files["validation"].read_bytes()).hexdigest()[:12] in str(caught.value)
+
+
+def test_every_change_is_told_at_once_with_both_values(tmp_path: Path, signal_at: Any) -> None:
+    signal_at("on_step_begin", 2, signal.SIGINT)
+    with pytest.raises(StoppedError):
+        train(long_recipe(tmp_path), show_progress=False)
+    signal_at.undo()
+    changed = long_recipe(tmp_path, learning_rate=5e-5, weight_decay=0.1)  # writes the data anew
+    data = tmp_path / "train.jsonl"
+    data.write_text(data.read_text() + "\n" + json.dumps({"text": "row 24", "label": 0}))
+    before = everything(tmp_path)
+    changed = changed.model_copy(update={"adapter": changed.adapter.model_copy(update={"r": 2})})
+    with pytest.raises(OutputError) as caught:
+        train(changed, resume=True, show_progress=False)
+    first, *rest = (str(problem) for problem in caught.value.problems)
+    assert "5 of the things" in first
+    assert "start a new run in another folder" in first
+    assert rest[:3] == [
+        "adapter.r: 4 in the checkpoint, 2 now",
+        "training.learning_rate: 0.001 in the checkpoint, 5e-05 now",
+        "training.weight_decay: 0.0 in the checkpoint, 0.1 now",
+    ]
+    assert [line.split(":")[0] for line in rest[3:]] == ["data.train", "data.validation"]
+    assert f"'{data}', rows 24 in the checkpoint, 25 now, SHA-256 of the file" in rest[3]
+    assert everything(tmp_path) == before
+
+
+def test_changed_settings_are_told_also_where_the_data_are_gone(tmp_path: Path, signal_at: Any) -> None:
+    signal_at("on_step_begin", 2, signal.SIGINT)
+    with pytest.raises(StoppedError):
+        train(long_recipe(tmp_path), show_progress=False)
+    signal_at.undo()
+    changed = long_recipe(tmp_path, seed=7)
+    (tmp_path / "train.jsonl").unlink()
+    with pytest.raises(InputError) as caught:
+        train(changed, resume=True, show_progress=False)
+    said = str(caught.value)
+    assert "training.seed: 42 in the checkpoint, 7 now" in said
+    assert "train.jsonl" in said
+
+
+def test_a_run_folder_that_was_moved_goes_on(tmp_path: Path, signal_at: Any) -> None:
+    train(long_recipe(tmp_path, "whole"), show_progress=False)
+    signal_at("on_step_begin", 2, signal.SIGINT)
+    with pytest.raises(StoppedError):
+        train(long_recipe(tmp_path), show_progress=False)
+    signal_at.undo()
+    (tmp_path / "run").rename(tmp_path / "moved")
+    train(long_recipe(tmp_path, "moved"), resume=True, show_progress=False)
+    assert weights_of(tmp_path / "moved") == weights_of(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("method", ["pissa", "full"])

@@ -41,7 +41,7 @@ class RunRecord:
     source_commit: str | None
     """Commit of balora's own checkout, where it runs from one."""
     model: dict[str, Any] = field(default_factory=dict)
-    """Name, revision and commit of the base, parameter counts."""
+    """Name, revision, commit and fingerprint of the base, parameter counts."""
     data: dict[str, Any] = field(default_factory=dict)
     """Per split: source, SHA-256, rows; the fingerprint of the encoded training split."""
     seeds: dict[str, int] = field(default_factory=dict)

@@ -115,7 +115,7 @@ def _measured(request: Request, progress: Callable[[str], Any], folder: Path) ->
         "task": subject.task,
         "label_names": list(subject.label_names or ()),
     }
-    notes = (*request.notes, *evidence.notes)
+    notes = (*pair.tuned_loaded.notes, *request.notes, *evidence.notes)
     sources = request.rows.sources
     shown = settings.model_dump(mode="json")
     return AuditReport(described, compared_in_words(pair), parts, sources, shown, versions(), notes)

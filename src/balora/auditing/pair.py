@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -14,8 +13,8 @@ import peft
 import torch
 from safetensors import safe_open
 
-from balora.adapters import RESIDUAL_BASE, adapters_off
-from balora.artefacts.layout import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from balora.adapters import adapters_off
+from balora.artefacts.layout import ADAPTER_WEIGHTS
 from balora.errors import ModelError
 from balora.models import ModelSettings
 from balora.run.subject import LoadedSubject, Subject, changes_the_base, find_subject, load_base, load_subject
@@ -97,11 +96,9 @@ def find_pair(run: str | Path, base: str | None) -> tuple[Subject, Subject | Non
         return subject, replace(subject, name=base, folder=None, base=ModelSettings(name_or_path=base))
     if subject.adapter is None:
         return subject, replace(subject, name=subject.base.name_or_path, folder=None, whole=None)
-    config = json.loads((subject.adapter / ADAPTER_CONFIG).read_text(encoding="utf-8"))
-    residual = Path(str(config.get("base_model_name_or_path")))
     plain = replace(subject, name=subject.base.name_or_path, folder=None, adapter=None)
-    if residual.name == RESIDUAL_BASE and residual.is_dir():
-        return replace(subject, base=ModelSettings(name_or_path=str(residual))), plain
+    if subject.residual is not None:
+        return subject, replace(plain, recorded_base=None)
     if changes_the_base(subject.adapter):
         return subject, plain
     return subject, None

@@ -31,7 +31,7 @@ def weight_problems(settings: ModelSettings, empty: PreTrainedModel) -> list[Pro
         settings: which model.
         empty: the model that is to be filled; it may be on the meta device.
     """
-    files = _files(settings)
+    files = weight_files(settings)
     if isinstance(files, Problem):
         return [files]
     shapes: dict[str, tuple[int, ...]] = {}
@@ -47,7 +47,7 @@ def weight_problems(settings: ModelSettings, empty: PreTrainedModel) -> list[Pro
     return list(_compared(settings.name_or_path, shapes, empty))
 
 
-def _files(settings: ModelSettings) -> list[Path] | Problem:
+def weight_files(settings: ModelSettings) -> list[Path] | Problem:
     """The safetensors files of a model that are on this machine, or why there are none."""
     folder = Path(settings.name_or_path).expanduser()
     if not folder.is_dir():

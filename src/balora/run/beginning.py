@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from transformers import TrainingArguments
+
 from balora.adapters import BOTTLENECK_WEIGHTS, find_method
 from balora.adapters.state import STATE_FILE
 from balora.artefacts import (
@@ -19,9 +21,13 @@ from balora.artefacts import (
     step_of,
 )
 from balora.artefacts.layout import ADAPTER_WEIGHTS, ALL_RESULTS, MODEL_WEIGHTS, RECIPE_RESOLVED, RUN_RECORD
-from balora.errors import OutputError
+from balora.artefacts.manifest import read_manifest
+from balora.errors import Findings, OutputError, Problem
 from balora.recipe import Recipe, parse_recipe
+from balora.run.base import changed_base
+from balora.run.differences import changed_data, changed_processes, changed_settings, refusal
 from balora.run.parts import Inputs
+from balora.run.reading import read_and_check
 
 _START_AGAIN = "start again in another folder"
 
@@ -38,6 +44,8 @@ class Beginning:
     """What the user should know about it."""
     results: Mapping[str, float] | None = None
     """The scores of a run that is finished already; None where there is something to do."""
+    changed: tuple[Problem, ...] = ()
+    """The settings that are not those it began with; `read_unchanged` refuses them together with all else."""
 
     @property
     def step(self) -> int:
@@ -49,7 +57,7 @@ def begin(folder: Path, recipe: Recipe, *, resume: bool) -> Beginning:
     """Find where a run begins; reads only.
 
     Raises:
-        OutputError: the folder is taken, or cannot be resumed with this recipe.
+        OutputError: the folder is taken, or cannot be resumed.
     """
     if not resume:
         check_free(folder)
@@ -57,7 +65,7 @@ def begin(folder: Path, recipe: Recipe, *, resume: bool) -> Beginning:
     if not folder.is_dir():
         raise OutputError.at("output.dir", f"there is no run folder '{folder}' to resume", "start without --resume")
     check_no_links(folder)
-    check_same_recipe(folder, recipe)
+    changed = tuple(_changed_recipe(folder, recipe))
     earlier = read_record(folder)
     if not earlier:
         what = "is missing or damaged, so the run cannot be continued safely"
@@ -65,15 +73,15 @@ def begin(folder: Path, recipe: Recipe, *, resume: bool) -> Beginning:
     results = finished_results(folder, recipe)
     if results is not None:
         note = f"the run in '{folder}' is already finished; nothing was changed"
-        return Beginning(None, earlier, (note,), results)
+        return Beginning(None, earlier, (note,), None if changed else results, changed)
     if holds_nothing_but_a_start(folder):
-        return Beginning(None, earlier, ("there is no checkpoint yet; starting from the beginning",))
+        return Beginning(None, earlier, ("there is no checkpoint yet; starting from the beginning",), changed=changed)
     checkpoint, skipped = newest_complete(folder, checkpoint_weights(recipe))
     if checkpoint is None:
         found = "; ".join(skipped) or "no checkpoint"
         raise OutputError.at("output.dir", f"'{folder}' holds nothing to resume from ({found})", _START_AGAIN)
     notes = [f"{line}, so the run goes on from {checkpoint.name} and it is set aside" for line in skipped]
-    return Beginning(checkpoint, earlier, tuple(notes))
+    return Beginning(checkpoint, earlier, tuple(notes), changed=changed)
 
 
 def finished_results(folder: Path, recipe: Recipe) -> dict[str, float] | None:
@@ -102,20 +110,17 @@ def checkpoint_weights(recipe: Recipe) -> str:
     return STATE_FILE if find_method(recipe.adapter.method).keeps_base else MODEL_WEIGHTS
 
 
-def check_same_recipe(folder: Path, recipe: Recipe) -> None:
-    """Refuse to resume with other settings than those the run began with.
+def _changed_recipe(folder: Path, recipe: Recipe) -> list[Problem]:
+    """Every setting that is another one than when the run began.
 
     Raises:
-        OutputError: names the sections that differ.
+        OutputError: the recipe of the run is gone.
     """
     path = folder / RECIPE_RESOLVED
     if not path.exists():
         raise OutputError.at(path, "is missing, so the run cannot be continued safely", _START_AGAIN)
-    before = parse_recipe(path.read_text(encoding="utf-8"), origin=str(path)).model_dump()
-    differing = [section for section, value in recipe.model_dump().items() if before[section] != value]
-    if differing:
-        what = f"the run in '{folder}' was started with other settings in {', '.join(differing)}"
-        raise OutputError.at("--resume", what, f"resume with {path}, or start a new run in another folder")
+    before = parse_recipe(path.read_text(encoding="utf-8"), origin=str(path))
+    return changed_settings(before.model_dump(mode="json"), recipe.model_dump(mode="json"))
 
 
 def described_data(inputs: Inputs) -> dict[str, Any]:
@@ -132,28 +137,40 @@ def described_data(inputs: Inputs) -> dict[str, Any]:
     return {**sources, "label_names": names, "fingerprint": inputs.data.fingerprint, **sample, **corruption}
 
 
-def check_same_data(earlier: Mapping[str, Any], inputs: Inputs) -> None:
-    """Refuse to go on with other examples or classes than the run began with.
-
-    The training split is compared as the model sees it, the others by the bytes they came from.
+def read_unchanged(folder: Path, recipe: Recipe, beginning: Beginning) -> tuple[TrainingArguments, Inputs]:
+    """Everything a run reads before its weights; for one that goes on, the same as when it began.
 
     Raises:
-        OutputError: with one problem for everything that changed.
+        InputError: with every problem of what was read, and of a run that goes on everything that changed.
     """
-    before, now = earlier.get("data"), described_data(inputs)
-    if not isinstance(before, Mapping):
-        return
-    changed = []
-    if before.get("fingerprint", now["fingerprint"]) != now["fingerprint"]:
-        changed.append("the training examples")
-    if before.get("label_names", now["label_names"]) != now["label_names"]:
-        changed.append("the class names")
-    if before.get("calibration") != now.get("calibration"):
-        changed.append("the calibration sample")
-    for split in ("validation", "test"):
-        one, other = (part.get(split) or {} for part in (before, now))
-        if any(one.get(key) != other.get(key) for key in ("sha256", "rows", "revision")):
-            changed.append(f"the {split} examples")
-    if changed:
-        what = f"{' and '.join(changed)} changed since the run began ({RUN_RECORD} tells what they were)"
-        raise OutputError.at("--resume", what, "put the data back, or start a new run in another folder")
+    findings = Findings()
+    read: tuple[TrainingArguments, Inputs] | None = None
+    with findings.gathered():
+        read = read_and_check(recipe)
+    differences = list(beginning.changed)
+    if read is not None and beginning.earlier:
+        arguments, inputs = read
+        before = beginning.earlier.get("data")
+        differences += changed_data(before, described_data(inputs)) if isinstance(before, Mapping) else []
+        model = beginning.earlier.get("model")
+        differences += changed_base(model.get("base"), recipe.model) if isinstance(model, Mapping) else []
+        manifest = None if beginning.checkpoint is None else read_manifest(beginning.checkpoint)
+        differences += [] if manifest is None else changed_processes(manifest.processes, arguments.world_size)
+    with findings.gathered():
+        if differences:
+            raise OutputError(refusal(folder, folder / RECIPE_RESOLVED, differences))
+    findings.settle()
+    assert read is not None, "a finding would say why"
+    return read
+
+
+def check_base_read(folder: Path, recipe: Recipe, beginning: Beginning) -> None:
+    """Look at the base again where its files were not there before it was loaded, as with a model of the hub.
+
+    Raises:
+        OutputError: it is not the one that the run began with.
+    """
+    model = beginning.earlier.get("model")
+    differences = changed_base(model.get("base"), recipe.model) if isinstance(model, Mapping) else []
+    if differences:
+        raise OutputError(refusal(folder, folder / RECIPE_RESOLVED, differences))

@@ -14,6 +14,7 @@ from balora.artefacts import RunRecord, model_card, regularizers_in_words
 from balora.artefacts.layout import ADAPTER_CONFIG
 from balora.evaluation import is_score
 from balora.recipe import Recipe
+from balora.run.base import described_base
 from balora.run.beginning import Beginning, described_data
 from balora.run.parts import Inputs
 from balora.run.quantization import describe_base
@@ -24,10 +25,12 @@ def begin_record(
     recipe: Recipe, inputs: Inputs, trainer: BALoraTrainer, beginning: Beginning, *, notes: Sequence[str]
 ) -> RunRecord:
     """The record of a run that is about to start or to go on."""
+    commit = inputs.config.to_dict().get("_commit_hash")
     model = {
         "name_or_path": recipe.model.name_or_path,
         "revision": recipe.model.revision,
-        "commit": inputs.config.to_dict().get("_commit_hash"),
+        "commit": commit,
+        "base": described_base(recipe.model, commit),
         "quantization": recipe.model.quantization,
         "parameters": count_parameters(trainer.model)._asdict(),
     }

@@ -11,6 +11,7 @@ from typing import Any
 
 import transformers
 
+from balora.adapters import RESIDUAL_BASE
 from balora.data import Example, load_text_data
 from balora.data.overlap import Overlap, overlap_of
 from balora.errors import InputError, Problem
@@ -88,7 +89,14 @@ class _Held:
         """The subject with its head."""
         if self._loaded is None:
             self._loaded = load_subject(self._work.subject)
+            for line in self._loaded.notes:
+                self._work.progress.say(line)
         return self._loaded
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What loading the subject had to say; none where only its body was asked."""
+        return () if self._loaded is None else self._loaded.notes
 
     @property
     def asked(self) -> AskedModels:
@@ -138,7 +146,7 @@ def evaluate(
     names = list(dict.fromkeys([suites] if isinstance(suites, str) else suites))
     chosen = settings if isinstance(settings, ScoringSettings) else checked_settings(settings or {})
     subject = find_subject(run, model)
-    _check_request(subject, names, base=base, limit=limit)
+    _check_request(subject, names, base=base, limit=limit, model=model)
     jobs = plan_jobs(subject, names, None if data is None else Path(data), limit, chosen)
     folder = Path(out) if out is not None else (subject.folder or Path.cwd()) / FOLDER
     check_writable(folder)
@@ -160,7 +168,7 @@ def evaluate(
     return results
 
 
-def _check_request(subject: Subject, names: Sequence[str], *, base: bool, limit: int | None) -> None:
+def _check_request(subject: Subject, names: Sequence[str], *, base: bool, limit: int | None, model: str | None) -> None:
     problems = []
     if not names:
         problems.append(Problem("--suite", "no suite is named", "name one, for example validation"))
@@ -168,6 +176,9 @@ def _check_request(subject: Subject, names: Sequence[str], *, base: bool, limit:
         problems.append(Problem("--limit", f"is {limit}", "leave it out, or give 1 or more"))
     if base and subject.adapter is None and subject.whole is None:
         problems.append(Problem("--base", "a plain model is its own base", "leave it out, or name a run"))
+    if model is not None and subject.residual is not None:
+        what = f"the adapter started at a residual and computes nothing useful on another base than {RESIDUAL_BASE}"
+        problems.append(Problem("--model", what, "leave it out"))
     if problems:
         raise InputError(problems)
 
@@ -213,7 +224,7 @@ def _evaluate_job(work: _Work, loaded: LoadedSubject, job: Job, scored: dict[str
         "base_scores": {name: each.as_json() for name, each in of_base.items()} or None,
         "difference": {name: each.as_json() for name, each in difference.items()} or None,
         "drop": {name: each.as_json() for name, each in drops.items()} or None,
-        **_described(work, job, found, leaks, fresh_head=fresh),
+        **_described(work, job, found, leaks, of_model=loaded.notes, fresh_head=fresh),
         "seconds": round(time.monotonic() - began, 3),
         "transcripts": [path.name for path in kept],
     }
@@ -233,7 +244,7 @@ def _evaluate_bias(work: _Work, held: _Held, job: BiasJob) -> SuiteResult:
         "difference": {name: each.as_json() for name, each in found.difference.items()} or None,
         "drop": None,
         "bias": found.report.as_dict(),
-        **_described(work, job, found.scored, None),
+        **_described(work, job, found.scored, None, of_model=held.notes),
         "seconds": round(time.monotonic() - began, 3),
         "transcripts": [],
     }
@@ -308,10 +319,16 @@ def _asked(work: _Work, job: PlannedJob) -> dict[str, Any]:
 
 
 def _described(
-    work: _Work, job: PlannedJob, found: Scored, leaks: Overlap | None, *, fresh_head: bool = False
+    work: _Work,
+    job: PlannedJob,
+    found: Scored,
+    leaks: Overlap | None,
+    *,
+    of_model: Sequence[str],
+    fresh_head: bool = False,
 ) -> dict[str, Any]:
     subject = work.subject
-    notes = [*job.notes, *found.notes]
+    notes = [*of_model, *job.notes, *found.notes]
     if work.base and fresh_head:
         notes.append("the pretrained model has no trained head: the base scores are those of a random one")
     if leaks is not None and (line := leaks.note(job.suite)):

@@ -31,7 +31,7 @@ from balora.evaluation.settings import ScoringSettings
 from balora.evaluation.transcripts import sha256_of
 from balora.models import load_config
 from balora.run.evaluation_scored import Scored, Tell
-from balora.run.subject import LoadedSubject, Subject, best_device
+from balora.run.subject import LoadedSubject, Subject, best_device, check_recorded_base
 
 BIAS = "bias"
 """Every benchmark that the folder of data holds."""
@@ -69,7 +69,7 @@ class AskedModels:
     """The models of a subject in the form that benchmarks ask them, the base first where it is compared."""
 
     models: Mapping[str, LanguageModel]
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def bias_job(subject: Subject, name: str, data: Path | None, limit: int | None, settings: ScoringSettings) -> BiasJob:
@@ -153,13 +153,14 @@ def asked_under_word_head(subject: Subject, *, base: bool, batch_size: int) -> A
     """A masked model, or the encoder of a classification adapter under its base's word head.
 
     Raises:
-        ModelError: the base holds no word head, or the adapter cannot be put under it.
+        ModelError: the base is another one, or holds no word head, or the adapter cannot be put under it.
     """
+    said = check_recorded_base(subject)
     twin = masked_twin(subject.base, subject.adapter)
     twin.model.to(best_device())
     models = twin.asked(batch_size=batch_size)
-    note = "" if subject.adapter is None else UNDER_THE_WORD_HEAD
-    return AskedModels(_compared(models["base"], models["tuned"], base=base), note)
+    notes = said if subject.adapter is None else [*said, UNDER_THE_WORD_HEAD]
+    return AskedModels(_compared(models["base"], models["tuned"], base=base), tuple(notes))
 
 
 def asked_as_it_is(
@@ -209,7 +210,7 @@ def measured_job(job: BiasJob, asked: AskedModels, tell: Tell) -> BiasFound:
         prompt_sha256=sha256_of(texts),
         harness="balora",
         facts={model: dict(counts) for model, counts in found.counts.items()},
-        notes=(*([asked.note] if asked.note else []), *found.notes),
+        notes=(*asked.notes, *found.notes),
     )
     return BiasFound(
         report=report,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 import transformers
 from safetensors import safe_open
 
+from balora.adapters import RESIDUAL_BASE
 from balora.artefacts import read_record
 from balora.artefacts.layout import ADAPTER_CONFIG, ADAPTER_WEIGHTS, MODEL_WEIGHTS, RECIPE_RESOLVED
 from balora.data.settings import DataSettings
@@ -31,6 +32,7 @@ from balora.models import (
 )
 from balora.recipe import Recipe, parse_recipe
 from balora.run.adapter_files import check_adapter_files
+from balora.run.base import check_base, recorded_base
 from balora.task import Task
 
 CHANGES_THE_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
@@ -57,6 +59,12 @@ class Subject:
     task: Task
     label_names: tuple[str, ...] | None
     seed: int = 42
+    recorded_base: Mapping[str, Any] | None = None
+    """What run or adapter say of the base that they were trained on."""
+    base_is_named: bool = False
+    """Whether the user named the base in place of the one that run or adapter name."""
+    residual: ModelSettings | None = None
+    """The base of its own that an adapter belongs to, where it started at a quantized residual."""
 
     @property
     def trained_on(self) -> str | None:
@@ -87,6 +95,8 @@ class LoadedSubject:
     device: torch.device
     fresh: tuple[str, ...]
     """Parameters that the pretrained checkpoint does not hold: without the adapter they are random."""
+    notes: tuple[str, ...] = ()
+    """What should be said of it."""
 
     @contextmanager
     def as_base(self) -> Iterator[Any]:
@@ -129,9 +139,10 @@ def find_subject(run: Path | str | None, model: str | None) -> Subject:
         names = _label_names(home, recipe)
         seed = int(recipe.training.get("seed", 42))
         adapter = folder if has_adapter else None
-        return Subject(str(folder), folder, adapter, recipe, settings, whole, recipe.task, names, seed)
+        found = Subject(str(folder), folder, adapter, recipe, settings, whole, recipe.task, names, seed)
+        return _with_its_base(found, home, model)
     if has_adapter:
-        return _adapter(folder, model)
+        return _with_its_base(_adapter(folder, model), folder, model)
     if (folder / "config.json").is_file():
         return _plain(ModelSettings(name_or_path=str(folder)), folder)
     what = f"holds neither {ADAPTER_CONFIG} nor {RECIPE_RESOLVED} nor config.json"
@@ -146,9 +157,10 @@ def load_subject(subject: Subject) -> LoadedSubject:
     """
     transformers.set_seed(subject.seed)
     tokenizer = load_tokenizer(_tokenizer_settings(subject))
-    names, settings = subject.label_names, subject.whole or subject.base
+    names, settings = subject.label_names, _loaded_settings(subject)
     _check_files(subject, tokenizer)
     loaded = load_model(settings, subject.task, tokenizer=tokenizer, label_names=names)
+    notes = check_recorded_base(subject)  # again: a model of the hub had no files before
     model: Any = loaded.model
     if subject.adapter is not None:
         try:
@@ -160,7 +172,7 @@ def load_subject(subject: Subject) -> LoadedSubject:
             what = f"the adapter does not fit '{subject.base.name_or_path}' ({reason})"
             raise ModelError.at(subject.adapter, what, "name the model it was trained on with --model") from error
     chosen = best_device()
-    return LoadedSubject(model.to(chosen).eval(), tokenizer, chosen, loaded.fresh_parameters)
+    return LoadedSubject(model.to(chosen).eval(), tokenizer, chosen, loaded.fresh_parameters, tuple(notes))
 
 
 def best_device() -> torch.device:
@@ -177,7 +189,7 @@ def changes_the_base(adapter: Path) -> bool:
 
 def base_is_apart(subject: Subject) -> bool:
     """Whether the base has to be loaded as a model of its own, because turning an adapter off does not give it."""
-    return subject.adapter is None or changes_the_base(subject.adapter)
+    return subject.adapter is None or subject.residual is not None or changes_the_base(subject.adapter)
 
 
 def _check_files(subject: Subject, tokenizer: Any) -> None:
@@ -186,8 +198,10 @@ def _check_files(subject: Subject, tokenizer: Any) -> None:
     Raises:
         ModelError: with every problem.
     """
-    settings = subject.whole or subject.base
+    settings = _loaded_settings(subject)
     findings = Findings()
+    with findings.gathered():
+        check_recorded_base(subject)
     with findings.gathered():
         empty = build_empty_model(settings, subject.task, label_names=subject.label_names)
         with findings.gathered():
@@ -198,6 +212,44 @@ def _check_files(subject: Subject, tokenizer: Any) -> None:
         if problems := weight_problems(settings, empty):
             raise ModelError(problems)
     findings.settle()
+
+
+def _loaded_settings(subject: Subject) -> ModelSettings:
+    """Of the model that is read from disk."""
+    return subject.whole or (subject.residual if subject.adapter is not None else None) or subject.base
+
+
+def check_recorded_base(subject: Subject) -> list[str]:
+    """Compare the base at hand with the one that the subject was trained on; see `check_base`.
+
+    Raises:
+        ModelError: it is another one, and nobody asked for it.
+    """
+    if subject.whole is not None:
+        return []
+    settings = _loaded_settings(subject)
+    named = subject.base_is_named and settings is not subject.residual
+    return check_base(subject.name, subject.recorded_base, settings, named=named)
+
+
+def _with_its_base(subject: Subject, home: Path, model: str | None) -> Subject:
+    """With what run or adapter say of their base.
+
+    Raises:
+        ModelError: the adapter belongs to a base of its own that is not there.
+    """
+    folder = subject.folder
+    assert folder is not None, "only folders have one"
+    recipe, residual = subject.recipe, None
+    at_residual = recipe is not None and recipe.adapter.quantized_start == "residual"
+    place = next((each for each in (folder, home) if (each / RESIDUAL_BASE).is_dir()), None)
+    recorded = recorded_base(folder, home)
+    if subject.adapter is not None and (at_residual or place is not None):
+        if place is None:
+            what = f"its adapter belongs to '{RESIDUAL_BASE}', which is written beside it when the run ends"
+            raise ModelError.at(folder, what, "let the run finish, or copy that folder too")
+        residual, recorded = ModelSettings(name_or_path=str(place / RESIDUAL_BASE)), recorded_base(place, place)
+    return replace(subject, recorded_base=recorded, base_is_named=model is not None, residual=residual)
 
 
 def load_base(subject: Subject) -> LoadedSubject:
@@ -212,6 +264,8 @@ def load_base(subject: Subject) -> LoadedSubject:
         subject.task,
         subject.label_names,
         subject.seed,
+        subject.recorded_base if subject.residual is None else None,
+        subject.base_is_named,
     )
     return load_subject(plain)
 

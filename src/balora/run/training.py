@@ -43,7 +43,8 @@ from balora.artefacts.layout import (
 from balora.errors import BaloraError, DivergedError, StoppedError
 from balora.evaluation import perplexity_of
 from balora.recipe import Recipe, dump_recipe, load_recipe, read_recipe_text, recipe_notes
-from balora.run.beginning import Beginning, begin, check_same_data, checkpoint_weights
+from balora.run.base import keep_base_of_its_own
+from balora.run.beginning import Beginning, begin, check_base_read, checkpoint_weights, read_unchanged
 from balora.run.description import begin_record, describe_as_card
 from balora.run.parts import (
     Inputs,
@@ -54,7 +55,6 @@ from balora.run.parts import (
     objective_notes,
     run_folder_of,
 )
-from balora.run.reading import read_and_check
 from balora.run.resources.exhausted import memory_explained
 from balora.training import BALoraTrainer, GracefulStop, MetricsFile, ProgressLine
 
@@ -114,8 +114,7 @@ def train(
             _tell(console, beginning.notes)
             took_s = float(beginning.earlier.get("train_seconds") or 0.0)
             return RunResult(folder, dict(beginning.results), took_s, "finished", beginning.notes)
-        arguments, inputs = read_and_check(recipe)
-        check_same_data(beginning.earlier, inputs)
+        arguments, inputs = read_unchanged(folder, recipe, beginning)
         held.enter_context(memory_explained(recipe, inputs, arguments))
         prepared = load_and_adapt(recipe, inputs)
         with _no_folder_without_a_run(folder):
@@ -123,6 +122,8 @@ def train(
             notes = [*beginning.notes, *recipe_notes(recipe), *inputs.notes, *prepared.notes]
             notes += [*objective_notes(recipe, inputs, arguments), *loss_path_notes(trainer)]
             record = begin_record(recipe, inputs, trainer, beginning, notes=notes)
+            check_base_read(folder, recipe, beginning)
+            trainer.base_document = record.model["base"]
         _tell(console, record.notes)
         if beginning.checkpoint is None and not resume:
             make_run_folder(folder)
@@ -224,6 +225,7 @@ def _train_and_record(
         _tell(console, early)
         metrics = {**training_metrics, **final_scores(trainer, inputs)}
         trainer.save_model(str(folder))
+        keep_base_of_its_own(folder)
         write_json_atomically(folder / ALL_RESULTS, metrics)
         write_model_card(folder, describe_as_card(recipe, inputs, trainer, metrics, folder))
         sync_files(folder)

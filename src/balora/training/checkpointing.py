@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,17 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from transformers.trainer_callback import ExportableState
 
 from balora.adapters import adapter_only, load_trainable_state, save_trainable_state
-from balora.artefacts import STATE_OF_TRAINER, disk_trouble, newest_complete, tidy, write_text_atomically
+from balora.artefacts import (
+    STATE_OF_TRAINER,
+    disk_trouble,
+    newest_complete,
+    tidy,
+    write_json_atomically,
+    write_text_atomically,
+)
 from balora.artefacts.checkpoints import fault_of, remove_old
 from balora.artefacts.files import begin_staged, publish, remove_leftover, sync_tree
-from balora.artefacts.layout import CHECKPOINT_PREFIX, TRAINING_ARGUMENTS
+from balora.artefacts.layout import BASE_MODEL, CHECKPOINT_PREFIX, TRAINING_ARGUMENTS
 from balora.artefacts.manifest import fault_in, read_manifest, write_manifest
 from balora.artefacts.plain_state import NotPlainError, load_plain, save_plain, tensors_in
 from balora.errors import DivergedError, ModelError, OutputError, ResourceError
@@ -49,6 +57,8 @@ class CheckpointedTrainer(Trainer):
 
     terms: TermLog
     adapted: bool
+    base_document: Mapping[str, Any] | None = None
+    """What is recorded of the pretrained model beside everything that is saved; None where nobody said."""
     _staged: Path | None = None
     _resumed: dict[str, Any] | None = None
     _epoch_began: dict[str, Any] | None = None
@@ -224,6 +234,8 @@ class CheckpointedTrainer(Trainer):
             self.processing_class.save_pretrained(str(folder))
         # As JSON, which masks tokens; transformers would pickle them in clear text.
         write_text_atomically(folder / TRAINING_ARGUMENTS, self.args.to_json_string() + "\n")
+        if self.base_document is not None:
+            write_json_atomically(folder / BASE_MODEL, dict(self.base_document))
         if self.adapted and is_checkpoint:
             save_trainable_state(self.model, folder)
 

@@ -14,9 +14,9 @@ import transformers
 from balora import load_bottlenecks
 from balora.adapters import METHODS
 from balora.cli.main import main
-from balora.run import training
 from tests.support.real import minilm_folder, real_path
 from tests.support.stories import stories_folder
+from tests.support.trained import models_kept
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -54,15 +54,7 @@ def test_a_method_s_word_is_enough_for_a_real_run(
         "training: {max_steps: 5, per_device_train_batch_size: 4, learning_rate: 1e-3}\n"
     )
     text = [f"adapter.calibration.text={real_path('data/wiki_text/wiki_demo.txt')}", "adapter.corda_mode=kpm"]
-    models = []
-    original = training.make_trainer
-
-    def remember(*args: Any, **kwargs: Any) -> Any:
-        trainer = original(*args, **kwargs)
-        models.append(trainer.model)
-        return trainer
-
-    monkeypatch.setattr(training, "make_trainer", remember)
+    models = models_kept(monkeypatch)
     words = [f"adapter.method={method}", "adapter.calibration.samples=32", *settings, *(text if kpm else [])]
     code = main(["train", str(recipe), f"output.dir={tmp_path / 'run'}", "--quiet", *words])
     if (method, task) == ("bitfit", "gsm8k"):

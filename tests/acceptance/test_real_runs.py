@@ -13,9 +13,9 @@ import torch
 import transformers
 
 from balora.cli.main import main
-from balora.run import training
 from tests.support.real import minilm_folder, real_path
 from tests.support.stories import stories_folder
+from tests.support.trained import models_kept
 
 pytestmark = pytest.mark.real
 
@@ -59,15 +59,7 @@ def test_a_real_run_reloads_in_a_fresh_process(
         f"data: {{train: {json.dumps(str(real_path(CASES[case]['train'])) + f'[:{ROWS}]')}, validation: 0.2}}\n"
         "training: {num_train_epochs: 1, learning_rate: 5e-3, per_device_train_batch_size: 8}\n"
     )
-    models = []
-    original = training.make_trainer
-
-    def remember(*args: Any, **kwargs: Any) -> Any:
-        trainer = original(*args, **kwargs)
-        models.append(trainer.model)
-        return trainer
-
-    monkeypatch.setattr(training, "make_trainer", remember)
+    models = models_kept(monkeypatch)
     extra = [*CASES[case]["set"], "data.too_long=truncate_prompt"] if case not in LABELS else CASES[case]["set"]
     assert main(["train", str(recipe), f"output.dir={tmp_path / 'run'}", "--quiet", *extra]) == 0
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "balora"
 
 ROWS: list[set[str]] = [
-    {"cache", "errors", "escaping", "limited_process", "optional", "redaction", "settings", "task"},
+    {"cache", "errors", "escaping", "limited_process", "optional", "redaction", "settings", "strict_json", "task"},
     {"losses", "data", "models", "adapters", "artefacts", "figures"},
     {"teacher", "evaluation", "lab"},
     {"training"},

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from balora.artefacts import finite_or_null, write_json_atomically, write_text_atomically
+from balora.artefacts import write_json_atomically, write_text_atomically
+from balora.strict_json import finite_or_null
 
 
 def test_text_replaces_text_and_leaves_nothing_beside_it(tmp_path: Path) -> None:

@@ -42,6 +42,19 @@ def test_a_base_with_more_layers(tmp_path: Path, stories: Path) -> None:
     assert "holds nothing for 'model.layers.2.self_attn.q_proj'" in refused(adapter, deeper, stories)
 
 
+@pytest.mark.parametrize(("layers", "count"), [([0, 1], 1), ([1], 2)])
+def test_layers_that_the_configuration_alone_adapts_or_leaves_out(
+    layers: list[int], count: int, tmp_path: Path, stories: Path
+) -> None:
+    """PEFT itself takes such an adapter, with a warning; a layer of it would do nothing."""
+    adapter = plain_adapter(tmp_path, target_modules=["q_proj"], layers_to_transform=[0])
+    path = adapter / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"layers_to_transform": layers}))
+    message = refused(adapter, tmp_path / "base", stories)
+    assert f"{count} layers are adapted by adapter_model.safetensors or by adapter_config.json alone" in message
+    assert "layers.1.self_attn.q_proj" in message
+
+
 def test_a_base_with_another_tokenizer(tmp_path: Path, stories: Path) -> None:
     adapter = plain_adapter(tmp_path)
     shutil.copytree(tmp_path / "base", tmp_path / "other")

@@ -11,11 +11,12 @@ from matplotlib.figure import Figure
 
 from balora.figures import as_svg
 from balora.figures.dots import draw_bars, draw_dots
+from balora.figures.embedding import embedding_panels
 from balora.figures.front import draw_front, pareto_front
 from balora.figures.heat import draw_heat_map
 from balora.figures.lines import draw_lines
 from balora.figures.looks import fit, look
-from balora.figures.panels import Cloud, draw_curves, draw_embedding, draw_spectra
+from balora.figures.panels import draw_curves, draw_spectra
 from balora.figures.series import Group, Line, Spread
 
 A, B = Spread(0.5, 0.4, 0.6, [0.45, 0.55]), Spread(0.8)
@@ -32,7 +33,7 @@ DRAWINGS: dict[str, Callable[[str], Figure]] = {
     ),
     "curves": lambda name: draw_curves({name: [Line(name, [1, 2], [A, B])]}, [name, "b"]),
     "spectra": lambda name: draw_spectra({name: {name: [3.0, 2.0, 1.0], "tuned": [1.0]}}),
-    "embedding": lambda name: draw_embedding([Cloud(name, [(0, 0), (1, 1)])], [0, 1], [name, "b"]),
+    "embedding": lambda name: embedding_panels([[(0, 0), (1, 1)]], [name], [0, 1], [name, "b"]),
 }
 HOSTILE = [
     "$x$ $",

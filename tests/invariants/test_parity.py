@@ -18,6 +18,7 @@ from transformers import Trainer, TrainerCallback
 from balora.adapters import AdapterConfig, Calibration
 from balora.training import BALoraConfig, BALoraTrainer, prepare_model
 from tests.support import rows, tiny
+from tests.support.trained import function_of
 
 STEPS = 20
 TARGETS = ["q_proj", "v_proj", "down_proj"]
@@ -45,13 +46,6 @@ def sample() -> Calibration:
 def arguments(folder: Path, method: str) -> Any:
     rate = {"olora": 1e-3, "lora_fa": 1e-3, "adalora": 5e-2}.get(method, 5e-3)
     return rows.arguments(folder, seed=0, max_steps=STEPS, lr_scheduler_type="cosine", learning_rate=rate)
-
-
-def function_of(model: torch.nn.Module) -> torch.Tensor:
-    ids = tiny.random_ids(4, 10, seed=9)
-    with torch.no_grad():
-        logits: torch.Tensor = model.eval()(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
-    return logits
 
 
 def ours(folder: Path, method: str) -> torch.Tensor:

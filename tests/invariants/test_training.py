@@ -17,6 +17,7 @@ from balora.adapters import AdapterConfig
 from balora.losses import TERMS
 from balora.training import BALoraConfig, BALoraTrainer, prepare_model
 from tests.support import rows, tiny
+from tests.support.trained import function_of
 
 TOKEN_TERMS = {"consistency_weight": 0.5, "diversity_weight": 0.3, "spectral_weight": 0.0}
 EVERY_TERM = {**TOKEN_TERMS, "spectral_weight": 0.2}
@@ -41,13 +42,6 @@ def language_trainer(folder: Path, settings: BALoraConfig, *, seed: int = 0, **c
         train_dataset=rows.language_rows(),
         data_collator=rows.collator("generation", side=side),
     )
-
-
-def function_of(model: torch.nn.Module) -> torch.Tensor:
-    ids = tiny.random_ids(4, 10, seed=9)
-    with torch.no_grad():
-        logits: torch.Tensor = model.eval()(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
-    return logits
 
 
 def trained_numbers(run: BALoraTrainer) -> dict[str, torch.Tensor]:

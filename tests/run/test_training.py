@@ -16,6 +16,7 @@ from balora.errors import OutputError
 from balora.recipe import Recipe, dump_recipe, parse_recipe
 from balora.run import RunResult, train
 from tests.support.folders import save_tiny, save_tiny_body
+from tests.support.trained import models_kept
 
 EXPECTED_FILES = {
     "README.md",
@@ -110,17 +111,7 @@ def test_a_recipe_becomes_a_run_folder(kind: str, tmp_path: Path) -> None:
 def test_the_adapter_computes_the_trained_function_in_stock_peft(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trained: list[torch.nn.Module] = []
-    from balora.run import training
-
-    original = training.make_trainer
-
-    def spy(*args: Any, **kwargs: Any) -> Any:
-        trainer = original(*args, **kwargs)
-        trained.append(trainer.model)
-        return trainer
-
-    monkeypatch.setattr(training, "make_trainer", spy)
+    trained = models_kept(monkeypatch)
     train(recipe_for(kind, tmp_path, training={"learning_rate": 1e-2}), show_progress=False)
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "run")
     inputs = dict(tokenizer(["What is 3?", "row 4 good"], return_tensors="pt", padding=True))

@@ -3,7 +3,7 @@
 from balora.artefacts.card import QuantizedBase, model_card, regularizers_in_words, write_model_card
 from balora.artefacts.checkpoints import STATE_OF_TRAINER, list_checkpoints, newest_complete, set_aside, step_of, tidy
 from balora.artefacts.confined import check_name, check_no_links
-from balora.artefacts.files import finite_or_null, write_json_atomically, write_text_atomically
+from balora.artefacts.files import write_json_atomically, write_text_atomically
 from balora.artefacts.folder import check_free, holds_nothing_but_a_start, make_run_folder
 from balora.artefacts.lock import signed, sole_use
 from balora.artefacts.memory import PeakMemory
@@ -22,7 +22,6 @@ __all__ = [
     "check_no_links",
     "describe_hardware",
     "disk_trouble",
-    "finite_or_null",
     "holds_nothing_but_a_start",
     "list_checkpoints",
     "make_run_folder",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
 from pathlib import Path
 from typing import Any
 
-from balora.redaction import redacted, redacted_document
+from balora.redaction import redacted
+from balora.strict_json import strict_json
 
 LEFTOVER = re.compile(r"\.(?P<name>[A-Za-z0-9_.-]+)\.(?P<kind>partial|removed)-[0-9a-f]{8}")
 """Names of what is not whole yet, or no longer; nobody else uses them."""
@@ -75,25 +75,12 @@ def write_text_atomically(path: Path, text: str) -> None:
 
 def write_json_atomically(path: Path, document: Any) -> None:
     """The document as indented JSON; numbers that are not finite become null, as strict JSON has none."""
-    write_text_atomically(
-        path, json.dumps(finite_or_null(redacted_document(document)), indent=2, ensure_ascii=False) + "\n"
-    )
+    write_text_atomically(path, strict_json(document))
 
 
 def append_text(path: Path, text: str) -> None:
     """Add to a file that may lose its last line in a power cut."""
     disk.append(path, text.encode("utf-8"))
-
-
-def finite_or_null(value: Any) -> Any:
-    """The same document with NaN and infinities as None."""
-    if isinstance(value, dict):
-        return {key: finite_or_null(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite_or_null(part) for part in value]
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return None
-    return value
 
 
 def hidden_beside(path: Path, kind: str) -> Path:

@@ -186,7 +186,9 @@ def _trained(modules: Mapping[str, Any], name: str) -> Any:
 
 
 def check_every_weight_is_used(adapter: Path, model: Any) -> None:
-    """Refuse an adapter some of whose weights have no place in the base, or the other way round.
+    """Refuse an adapter some of whose weights its configuration leaves out, or the other way round.
+
+    `balora.run.adapter_files` compares the file with the base; which layers PEFT adapts, it alone knows.
 
     Raises:
         ModelError: names the first ones.
@@ -196,8 +198,9 @@ def check_every_weight_is_used(adapter: Path, model: Any) -> None:
     held = {_layer_of(name) for name, _ in model.named_parameters() if ".lora_A" in name}
     strangers = sorted(saved ^ held)
     if strangers:
-        what = f"{len(strangers)} adapted layers have no counterpart in the base (first: {', '.join(strangers[:3])})"
-        raise ModelError.at(adapter, what, "name the model it was trained on with --base")
+        what = f"{len(strangers)} layers are adapted by {ADAPTER_WEIGHTS} or by {ADAPTER_CONFIG} alone"
+        fix = "save or copy the adapter again, or name the model it was trained on with --base"
+        raise ModelError.at(adapter, f"{what} (first: {', '.join(strangers[:3])})", fix)
 
 
 def _layer_of(name: str) -> str:

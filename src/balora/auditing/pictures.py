@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from balora.auditing.scores import Part
@@ -58,7 +57,7 @@ def _collapse(details: Mapping[str, Any]) -> dict[str, Figure]:
     if picture:
         steps = picture["steps"]
         found["embedding"] = embedding_panels(
-            [np.array(each["points"]) for each in steps],
+            [each["points"] for each in steps],
             [_title(each) for each in steps],
             picture["labels"],
             picture["label_names"],
@@ -68,4 +67,4 @@ def _collapse(details: Mapping[str, Any]) -> dict[str, Figure]:
 
 def _title(step: Mapping[str, Any]) -> str:
     name = f"step {step['step']}" if isinstance(step["step"], int) else str(step["step"])
-    return name if step["silhouette"] is None else f"{name}\nsilhouette {step['silhouette']:.3f}"
+    return name if step["silhouette"] is None else f"{name}, silhouette {step['silhouette']:.3f}"

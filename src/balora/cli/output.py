@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import math
 import os
 import sys
 import warnings
@@ -14,7 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from balora.redaction import RedactingStream, redacted, redacted_document
+from balora.redaction import RedactingStream, redacted
+from balora.strict_json import strict_json
 
 
 def print_result(text: str) -> None:
@@ -25,10 +24,7 @@ def print_result(text: str) -> None:
 
 def print_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
     """Write one JSON document to stdout; a number that is not finite becomes null, because JSON has no word for it."""
-    sys.stdout.write(
-        json.dumps(redacted_document(_finite(document)), indent=2, ensure_ascii=False, allow_nan=False, default=str)
-        + "\n"
-    )
+    sys.stdout.write(strict_json(document, default=str))
 
 
 def print_notes(notes: Iterable[str]) -> None:
@@ -86,13 +82,3 @@ def no_secrets_shown() -> Iterator[None]:
 
 def _to_stderr(label: str, message: str, style: str) -> None:
     Console(stderr=True, soft_wrap=True, highlight=False).print(Text.assemble((label, style), redacted(message)))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value

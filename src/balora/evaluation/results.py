@@ -11,11 +11,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from balora.artefacts import check_name, check_no_links, finite_or_null, write_json_atomically
+from balora.artefacts import check_name, check_no_links, write_json_atomically
 from balora.artefacts.layout import RUN_RECORD
 from balora.data.fingerprint import bytes_sha256
 from balora.errors import OutputError
 from balora.evaluation.transcripts import sha256_of
+from balora.strict_json import finite_or_null
 
 FOLDER = "evaluations"
 FORMAT = 1

@@ -1,9 +1,8 @@
-"""Small panels side by side: what training logged, spectra, and embeddings in the plane."""
+"""Small panels side by side: what training logged, and spectra."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -14,14 +13,6 @@ from balora.figures.style import new_figure
 
 PANEL_INCHES = 2.15
 _MOST_COLUMNS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Cloud:
-    """Points in the plane at one moment."""
-
-    title: str
-    points: Sequence[tuple[float, float]]
 
 
 def draw_curves(panels: Mapping[str, Sequence[Line]], names: Sequence[str], x_label: str = "step") -> Figure:
@@ -80,33 +71,4 @@ def draw_spectra(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure:
         panel.grid(color="#e9e9e9", linewidth=0.5)
     axes[0].set_ylabel("share of the largest", fontsize=8)
     legend_below(figure, names, lines=True)
-    return figure
-
-
-def draw_embedding(clouds: Sequence[Cloud], labels: Sequence[int], names: Sequence[str]) -> Figure:
-    """One panel per moment, points coloured by label.
-
-    Args:
-        clouds: in order of time; each has a point per label.
-        labels: the class of each point.
-        names: of the classes.
-    """
-    columns = min(4, len(clouds)) or 1
-    rows = -(-len(clouds) // columns)
-    figure, axes = new_figure(rows, columns, width=7.4, height=7.4 / max(columns, 2) * rows + 0.5)
-    for axis in axes[len(clouds) :]:
-        axis.set_axis_off()
-    for panel, cloud in zip(axes, clouds, strict=False):
-        for label, _name in enumerate(names):
-            shown = look(label)
-            chosen = [point for point, own in zip(cloud.points, labels, strict=True) if own == label]
-            across, up = [point[0] for point in chosen], [point[1] for point in chosen]
-            panel.scatter(across, up, color=shown.colour, marker=shown.marker, s=9, linewidths=0, alpha=0.8)
-        panel.set_title(fit(cloud.title, 34), fontsize=9, loc="left")
-        panel.set_xticks([])
-        panel.set_yticks([])
-        panel.spines[:].set_visible(True)
-        panel.spines[:].set_color("#cccccc")
-        panel.set_box_aspect(1)
-    legend_below(figure, names, lines=False)
     return figure

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from balora.figures.panels import Cloud, draw_curves, draw_embedding, draw_spectra
+from balora.figures.embedding import embedding_panels
+from balora.figures.panels import draw_curves, draw_spectra
 from balora.figures.series import Line
 from balora.report.curves import curve
 from balora.report.drawn import Drawn, pages, svg_of
@@ -97,23 +98,24 @@ def _embeddings(results: StudyResults, layout: FigureLayout) -> Iterator[Drawn]:
         for level in selected(results, layout.only, axis):
             found = _first_collapse(results, {**page.fixed, axis: level}, "embedding")
             labels, names = _classes(found)
-            clouds: list[Cloud] = []
+            clouds: list[list[tuple[float, float]]] = []
+            titles: list[str] = []
             rows: list[list[str]] = []
             for step in found.get("steps", []) if isinstance(found.get("steps"), list) else []:
                 points = _points(step)
-                if clouds and len(points) != len(clouds[0].points):
+                if clouds and len(points) != len(clouds[0]):
                     continue
                 if points and (not labels or len(points) == len(labels)):
                     silhouette = _floats([step.get("silhouette")])
                     score = number(silhouette[0], 3) if silhouette else "not given"
-                    clouds.append(Cloud(f"{_moment(step.get('step'))}, silhouette {score}", points))
+                    clouds.append(points)
+                    titles.append(f"{_moment(step.get('step'))}, silhouette {score}")
                     rows.append([_moment(step.get("step")), score, str(len(points))])
             if clouds:
                 title = page.titled(f"{layout.title or 't-SNE of the features'}: {level}")
                 by_class = f" by class ({', '.join(names)})" if labels else ""
                 caption = f"Examples{by_class}, of the first seed with an audit."
-                unnamed = [0] * len(clouds[0].points)
-                svg = svg_of(draw_embedding(clouds, labels or unnamed, names or ["examples"]))
+                svg = svg_of(embedding_panels(clouds, titles, labels, names))
                 yield Drawn("embedding", title, caption, svg, ("moment", "silhouette", "examples"), rows)
 
 

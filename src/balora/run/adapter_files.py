@@ -31,7 +31,7 @@ def check_adapter_files(folder: Path, empty: PreTrainedModel, base: str) -> None
     PEFT itself loads such an adapter with a warning, or with a dump of all sizes.
 
     Args:
-        folder: where the adapter lies.
+        folder: where the adapter lies; `balora.models.check_adapter` has found its configuration to be one.
         empty: the base with its head; it may be on the meta device.
         base: what messages call the base.
 
@@ -39,12 +39,7 @@ def check_adapter_files(folder: Path, empty: PreTrainedModel, base: str) -> None
         ModelError: with every problem, the first few of a kind.
     """
     file = folder / ADAPTER_WEIGHTS
-    try:
-        config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
-        if not isinstance(config, dict):
-            raise ValueError("no JSON object")
-    except (OSError, ValueError) as error:
-        raise ModelError.at(folder / ADAPTER_CONFIG, f"cannot be read ({error})", _AGAIN) from None
+    config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
     try:
         with safe_open(file, framework="pt") as weights:
             tensors = {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118 - no mapping

@@ -47,7 +47,7 @@ class Selection:
         marks = "slow or not slow" if count else "not slow"
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", marks, *self.tests]
         if os.environ.get(BROKEN_SOURCE) or os.environ.get(BROKEN_PROJECT):
-            command.append("--maxfail=3")  # enough to know that it was noticed
+            command.append("--maxfail=1")  # enough to know that it was noticed
         command += [f"--junitxml={report}", f"--basetemp={folder / 'work'}", *(["-k", self.only] if self.only else [])]
         environment = environment_of_children() | self.environment
         environment |= {self.count_in: str(count)} if self.count_in else {}

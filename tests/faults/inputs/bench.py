@@ -73,6 +73,7 @@ class Outcome:
     out: str
     err: str
     took_s: float
+    """This process's own time: a busy machine must not look like a slow reader."""
     loaded: bool
     """Whether model weights were asked for."""
 
@@ -104,12 +105,12 @@ class Bench:
             raise WeightsAskedForError(str(name))
 
         self.capture.readouterr()
-        began = time.monotonic()
+        began = time.process_time()
         with self.patch.context() as patch:
             if not load:
                 patch.setattr(PreTrainedModel, "from_pretrained", classmethod(refuse))
             code = main(list(words))
-        took_s = time.monotonic() - began
+        took_s = time.process_time() - began
         captured = self.capture.readouterr()
         return Outcome(code, captured.out, captured.err, took_s, bool(asked))
 

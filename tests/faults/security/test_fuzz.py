@@ -10,6 +10,7 @@ import json
 import os
 import random
 import resource
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -50,17 +51,6 @@ TABLE = b'text,label\n"a, b",0\nc,1\n"d ""e""",0\n'
 RECORD = json.dumps(
     {"status": "running", "legs": [{"from_step": 0}], "train_seconds": 1.5, "data": {"label_names": []}}
 )
-MANIFEST = json.dumps(
-    {
-        "format": 1,
-        "step": 3,
-        "resumable": True,
-        "processes": 1,
-        "sharded": False,
-        "files": {"trainable.safetensors": {"size": 7, "sha256": "0" * 64}},
-        "sha256": "0" * 64,
-    }
-).encode()
 CONFIG = json.dumps({"model_type": "llama", "hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 99}).encode()
 ADAPTER = json.dumps(
     {"peft_type": "LORA", "r": 8, "target_modules": ["q_proj"], "base_model_name_or_path": "m"}
@@ -68,6 +58,19 @@ ADAPTER = json.dumps(
 LINE = (
     json.dumps({"prompt_sha256": "0", "sample": 0, "settings_sha256": "1", "prompt": "p", "text": "t"}).encode() + b"\n"
 )
+
+
+def whole_checkpoint(folder: Path) -> bytes:
+    """A checkpoint with one file; gives its manifest."""
+    folder.mkdir(exist_ok=True)
+    (folder / "trainable.safetensors").write_bytes(b"numbers")
+    write_manifest(folder, step=3, resumable=True)
+    return (folder / "manifest.json").read_bytes()
+
+
+def manifest_of_a_checkpoint() -> bytes:
+    with tempfile.TemporaryDirectory() as name:
+        return whole_checkpoint(Path(name))
 
 
 class Readers:
@@ -97,12 +100,9 @@ class Readers:
     def manifest(self, data: bytes) -> None:
         """Damage to it is damage: only the very bytes that were written are taken."""
         whole = self.folder / "checkpoint"
-        whole.mkdir(exist_ok=True)
-        (whole / "trainable.safetensors").write_bytes(b"numbers")
-        write_manifest(whole, step=3, resumable=True)
-        written = (whole / "manifest.json").read_bytes()
-        (whole / "manifest.json").write_bytes(data or written)
-        assert (fault_in(whole) is None) == (data in (b"", written))
+        written = whole_checkpoint(whole)
+        (whole / "manifest.json").write_bytes(data)
+        assert (fault_in(whole) is None) == (data == written)
 
     def model(self, data: bytes) -> None:
         self.file("config.json", data)
@@ -143,7 +143,7 @@ SEEDS: dict[str, bytes] = {
     "rows": ROWS,
     "table": TABLE,
     "record": RECORD.encode(),
-    "manifest": MANIFEST,
+    "manifest": manifest_of_a_checkpoint(),
     "model": CONFIG,
     "index": json.dumps({"metadata": {}, "weight_map": {"a.weight": "model-1.safetensors"}}).encode(),
     "adapter": ADAPTER,

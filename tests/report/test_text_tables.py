@@ -10,8 +10,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from balora.report.escaping import csv_text, latex
+from balora.report.sentences import Sentence
 from balora.report.text_tables import as_csv, as_latex, as_markdown
-from balora.report.words import Sentence
 from balora.study import StudyResults
 from balora.study.tables import build_tables
 from tests.support.payloads import PAYLOADS

@@ -53,7 +53,8 @@ def test_rates_set_by_the_study_are_told_apart(tmp_path: Path) -> None:
     results = study({"method": ["a", "b"]}, noisy({"a": 0.9, "b": 0.75}), tuned=(), folder=tmp_path)
     for run in results.runs:
         write_run(run.folder)
-    (results.runs[3].folder / "recipe.resolved.yaml").write_text("training:\n  learning_rate: 3e-4\n")
+    for run in results.runs[3:]:
+        (run.folder / "recipe.resolved.yaml").write_text("training:\n  learning_rate: 3e-4\n")
     assert "the study file sets the learning rate of each method (a 1.0e-4, b 3e-4)" in said(results)
 
 

@@ -59,6 +59,6 @@ def test_nested_keys_aliases_and_one_level_count_too(study_text: MakeStudy, tmp_
 def test_a_dry_run_refuses_it_and_writes_nothing(study_text: MakeStudy, tmp_path: Path) -> None:
     file = tmp_path / "study.yaml"
     file.write_text(study_text(axes=f"{WEIGHTS}{WORDS}"))
-    with pytest.raises(RecipeError, match="wipes regularizers.consistency_weight"):
+    with pytest.raises(RecipeError, match=r"wipes regularizers\.consistency_weight"):
         preview_study(file, folder=tmp_path / "out")
     assert not (tmp_path / "out").exists()

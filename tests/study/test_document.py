@@ -64,9 +64,9 @@ def test_what_is_wrong(study_text: MakeStudy, extra: str, told: str) -> None:
 
 
 def test_tables_figures_and_published_numbers_are_passed_on(study_text: MakeStudy) -> None:
-    study = parse_study(study_text("tables: [{rows: method}]\nfigures: [{kind: front}]\npublished: [{value: 1}]\n"))
+    study = parse_study(study_text("tables: [{rows: method}]\nfigures: [{kind: dots}]\npublished: [{value: 1}]\n"))
     assert study.settings.tables == [{"rows": "method"}]
-    assert study.settings.figures == [{"kind": "front"}]
+    assert study.settings.figures == [{"kind": "dots"}]
     assert study.settings.published == [{"value": 1}]
 
 

@@ -17,7 +17,7 @@ from balora.study.metrics import LAB_METRICS, metric_of
         ("test_matthews", "higher"),
         ("lab.facts_retained", "higher"),
         ("lab.wrong_labels_memorised", "lower"),
-        ("lab.stereotype_gap", "lower"),
+        ("lab.stereotype_gap", "closer"),
         ("lab.false_facts_repeated", "lower"),
         ("lab.false_facts_corrected", "higher"),
         ("audit.drift.kl_nats_per_token", "lower"),

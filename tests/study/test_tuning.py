@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from balora.study import parse_study
+from balora.study import load_results, parse_study
+from balora.study.board import Board
 from balora.study.jobs import Outcome
 from balora.study.metrics import metric_of
 from balora.study.plan import PlannedRun
+from balora.study.storing import write_results
 from balora.study.tuning import Choice, choose
 from tests.study.conftest import MakeStudy, planner
 
@@ -71,3 +73,17 @@ def test_a_winner_at_the_end_of_the_sweep_is_noted(sweep: tuple) -> None:
     assert chosen(sweep, {1e-4: [0, 0], 3e-4: [1, 1], 1e-3: [0, 0]}).notes == ()
     (note,) = chosen(sweep, {1e-4: [0, 0], 3e-4: [0, 0], 1e-3: [1, 1]}).notes
     assert note == "tuning LoRA: the best training.learning_rate, 0.001, is the highest that was tried"
+
+
+def test_how_settings_were_chosen_is_kept_with_the_results(study_text: MakeStudy, tmp_path: Path) -> None:
+    tune = (
+        "tune: {keys: {training.learning_rate: [1e-4, 3e-4, 1e-3], adapter.r: [2, 4]}, seeds: [0, 1], by: eval_loss}\n"
+    )
+    loaded = parse_study(study_text(tune))
+    folder = tmp_path / "out"
+    folder.mkdir()
+    results = Board(planner(loaded, tmp_path), folder, (metric_of("eval_accuracy"),)).results()
+    wanted = {"by": "eval_loss", "split": "10% of the training rows, held out of training"}
+    assert results.tuning == {**wanted, "tries": 6, "seeds": 2, "per": None}
+    write_results(results)
+    assert load_results(folder).tuning == results.tuning

@@ -110,7 +110,7 @@ def _loss(run: Run, metric: Metric) -> float | None:
     value = run.scores.get(metric.key)
     if value is None:
         return None
-    return metric.scale * (-value if metric.better == "higher" else abs(value))
+    return -metric.sign * metric.compared(metric.scale * value)
 
 
 def _leaders(metrics: Sequence[Metric], runs: Mapping[str, Mapping[int, Run]]) -> list[str]:

@@ -11,7 +11,8 @@ from balora.figures.looks import fit, legend_below, look
 from balora.figures.series import Group
 from balora.figures.style import new_figure
 
-Better = Literal["higher", "lower"]
+Better = Literal["higher", "lower"] | float
+"""A number: the closer to it the better."""
 
 
 def pareto_front(x: Sequence[float], y: Sequence[float], x_better: Better, y_better: Better) -> list[int]:
@@ -20,8 +21,7 @@ def pareto_front(x: Sequence[float], y: Sequence[float], x_better: Better, y_bet
     >>> pareto_front([1, 2, 3], [1, 3, 2], "higher", "higher")
     [1, 2]
     """
-    sign_x, sign_y = (1 if better == "higher" else -1 for better in (x_better, y_better))
-    points = [(sign_x * a, sign_y * b) for a, b in zip(x, y, strict=True)]
+    points = [(_merit(a, x_better), _merit(b, y_better)) for a, b in zip(x, y, strict=True)]
     kept = [
         index
         for index, (a, b) in enumerate(points)
@@ -30,19 +30,35 @@ def pareto_front(x: Sequence[float], y: Sequence[float], x_better: Better, y_bet
     return sorted(kept, key=lambda index: (x[index], y[index]))
 
 
-def draw_front(groups: Sequence[Group], labels: tuple[str, str], better: tuple[Better, Better]) -> Figure:
+def _merit(value: float, better: Better) -> float:
+    if isinstance(better, str):
+        return value if better == "higher" else -value
+    return -abs(value - better)
+
+
+def draw_front(
+    groups: Sequence[Group],
+    labels: tuple[str, str],
+    better: tuple[Better, Better],
+    front: Sequence[int] | None = None,
+) -> Figure:
     """Means with intervals both ways; on the front filled, off it hollow, the front as a grey step.
 
     Args:
         groups: in the order of the legend; the points of one are joined by a thin line.
         labels: of x and y, with units.
-        better: of x and y.
+        better: of x and y; an ideal value is drawn as a dotted line.
+        front: the points that no other beats, counted through the groups. Left out: by their means.
     """
     rows = -(-len(groups) // 3)
     figure, (panel,) = new_figure(height=3.7 + 0.18 * rows)
     x = [spread.mean for group in groups for spread in group.x]
     y = [spread.mean for group in groups for spread in group.y]
-    front = pareto_front(x, y, *better)
+    front = sorted(pareto_front(x, y, *better) if front is None else front, key=lambda index: (x[index], y[index]))
+    if not isinstance(better[0], str):
+        panel.axvline(better[0], color="#999999", linewidth=0.8, linestyle=":")
+    if not isinstance(better[1], str):
+        panel.axhline(better[1], color="#999999", linewidth=0.8, linestyle=":")
     where: Literal["pre", "post"] = "post" if better[0] == "lower" else "pre"
     panel.step(
         [x[i] for i in front], [y[i] for i in front], where=where, color="#b5b5b5", linewidth=5, alpha=0.5, zorder=0
@@ -85,5 +101,7 @@ def draw_front(groups: Sequence[Group], labels: tuple[str, str], better: tuple[B
 
 
 def _with_direction(label: str, better: Better, higher: str, lower: str) -> str:
+    if not isinstance(better, str):
+        return f"{fit(label, 50)}   (better: closer to {better:g})"
     arrow = higher if better == "higher" else lower
     return f"{fit(label, 50)}   (better {arrow})"

@@ -18,8 +18,8 @@ from balora.escaping import printable
 from balora.redaction import redacted_lines
 from balora.report.drawn import Drawn
 from balora.report.runs import environment, failures, recipes, run_table
+from balora.report.sentences import Sentence
 from balora.report.views import view
-from balora.report.words import Sentence
 from balora.study import StudyResults
 from balora.study.choices import Choice
 from balora.study.tables import Table

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from balora.figures.dots import draw_bars, draw_dots
-from balora.figures.front import draw_front, pareto_front
+from balora.figures.front import draw_front
 from balora.figures.heat import draw_heat_map
 from balora.figures.lines import draw_lines
 from balora.figures.series import Group, Line, Spread
 from balora.report.drawn import Drawn, Page, pages, svg_of
+from balora.report.fronts import better_of, front_of
 from balora.report.numbers import interval, label_of, mean_and_deviation, number
 from balora.study import Metric, StudyResults
 from balora.study.cells import (
     COSTS,
     Measured,
     Quantity,
+    compared_mean,
     final_runs,
     in_words,
     measure,
@@ -139,7 +141,7 @@ def _front(results: StudyResults, layout: FigureLayout) -> Iterator[Drawn]:
     for page in pages(results, layout, [axis, along, layout.average_over]):
         groups: list[Group] = []
         rows: list[list[str]] = []
-        places: list[tuple[float, float, int]] = []
+        places: list[tuple[Measured, Measured, int]] = []
         for level in selected(results, layout.only, axis):
             points: list[tuple[Spread, Spread, str]] = []
             for stop in selected(results, layout.only, along) if along else ("",):
@@ -148,7 +150,7 @@ def _front(results: StudyResults, layout: FigureLayout) -> Iterator[Drawn]:
                 x, y = (_spread(each) for each in found)
                 if x is not None and y is not None:
                     points.append((x, y, stop))
-                    places.append((x.mean, y.mean, len(rows)))
+                    places.append((found[0], found[1], len(rows)))
                 rows.append(
                     [f"{level} {stop}".strip(), *(mean_and_deviation(_summary(f), f.metric) for f in found), ""]
                 )
@@ -159,11 +161,11 @@ def _front(results: StudyResults, layout: FigureLayout) -> Iterator[Drawn]:
         if not groups:
             yield Drawn("front", page.titled(title), "No run has both quantities yet.", "")
             continue
-        better = across.metric.better, up.metric.better
-        front = pareto_front([x for x, _, _ in places], [y for _, y, _ in places], *better)
+        better = better_of(across.metric), better_of(up.metric)
+        front = front_of([(x, y) for x, y, _ in places], across.metric, up.metric)
         for index in front:
             rows[places[index][2]][-1] = "on the front"
-        figure = draw_front(groups, (label_of(across.metric), label_of(up.metric)), better)
+        figure = draw_front(groups, (label_of(across.metric), label_of(up.metric)), better, front)
         names = ", ".join(rows[places[index][2]][0] for index in front)
         caption = (
             f"Filled marks are on the Pareto front of the means (no other has a better mean in both): {names}. "
@@ -195,7 +197,7 @@ def _heat_map(results: StudyResults, layout: FigureLayout) -> Iterator[Drawn]:
         if all(mean is None for line in means for mean in line):
             yield Drawn("heatmap", page.titled(title), "Nothing was measured yet.", "")
             continue
-        best = _best_cell(means, quantity.metric)
+        best = _best_cell([[compared_mean(found) for found in line] for line in grid], quantity.metric)
         labels = down, across, label_of(quantity.metric)
         digits = quantity.metric.digits
         figure = draw_heat_map(rows, columns, means, labels=labels, digits=digits, best=best)
@@ -212,8 +214,9 @@ def _heat_map(results: StudyResults, layout: FigureLayout) -> Iterator[Drawn]:
 
 
 def _best_cell(means: Sequence[Sequence[float | None]], metric: Metric) -> tuple[int, int]:
-    sign = 1 if metric.better == "higher" else -1
-    known = {(r, c): sign * mean for r, line in enumerate(means) for c, mean in enumerate(line) if mean is not None}
+    known = {
+        (r, c): metric.sign * mean for r, line in enumerate(means) for c, mean in enumerate(line) if mean is not None
+    }
     return max(known, key=lambda place: known[place])
 
 

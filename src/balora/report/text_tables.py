@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from balora.escaping import markdown
 from balora.redaction import redacted_lines
 from balora.report.escaping import csv_text, latex
+from balora.report.sentences import Sentence
 from balora.report.views import TableView, view
-from balora.report.words import Sentence
 from balora.study import StudyResults
 from balora.study.cells import in_words
 from balora.study.tables import Table, TableCell
@@ -104,7 +104,7 @@ def as_csv(results: StudyResults, tables: Sequence[Table]) -> str:
             column = table.columns[index]
             metric = cell.measured.metric
             levels = [cell.measured.levels.get(axis, "") for axis in axes]
-            texts = [table.title, row, column.title, *levels, metric.key, metric.better, metric.unit]
+            texts = [table.title, row, column.title, *levels, metric.key, metric.direction, metric.unit]
             writer.writerow([*map(csv_text, texts), *_numbers(cell), *_remarks(table, cell)])
     return buffer.getvalue()
 

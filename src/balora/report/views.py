@@ -52,6 +52,8 @@ class ColumnView:
 
     title: str
     better: str
+    direction: str
+    """Which way is better, in words."""
     is_average: bool
 
 
@@ -83,7 +85,7 @@ class TableView:
 def view(results: StudyResults, table: Table) -> TableView:
     """The table as a page shows it."""
     columns = [
-        ColumnView(_column_title(table, index), column.metric.better, column.is_average)
+        ColumnView(_column_title(table, index), column.metric.better, column.metric.direction, column.is_average)
         for index, column in enumerate(table.columns)
     ]
     rows = [
@@ -124,10 +126,15 @@ def comparison_rows(table: Table) -> list[list[str]]:
                 p_value(cell.p_corrected),
                 effect(versus),
                 cell.verdict,
-                versus.note,
+                "; ".join(part for part in (_distance_note(cell), versus.note) if part),
             ]
         )
     return rows
+
+
+def _distance_note(cell: TableCell) -> str:
+    metric = cell.measured.metric
+    return f"of the distance to {metric.direction.removeprefix('closer to ')}" if metric.better == "closer" else ""
 
 
 def _column_title(table: Table, index: int) -> str:
@@ -173,6 +180,13 @@ def _legend(results: StudyResults, table: Table) -> str:
             f"▲ ▼ significantly better or worse than {table.baseline} ({TEST_NAMES[table.test]}, {table.family}, "
             f"p < {ALPHA}); no mark: not significant; ○ not testable."
         )
+    ideals = dict.fromkeys(
+        f"{column.metric.title} ({column.metric.direction})"
+        for column in table.columns
+        if column.metric.better == "closer"
+    )
+    if ideals:
+        words.append(f"Best and compared by the distance, seed by seed: {', '.join(ideals)}.")
     if any(cell.standing == "clear" for cell in table.cells.values()):
         words.append("Bold: best, and significantly better than every other (Holm over all pairs).")
     if any(cell.standing == "leading" for cell in table.cells.values()):

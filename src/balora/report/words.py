@@ -3,41 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
-from balora.figures.front import pareto_front
+from balora.report.fairness import fairness
+from balora.report.fronts import front_of
 from balora.report.numbers import interval, mean_and_deviation, number, p_equals
-from balora.report.run_files import folder_of, recipe_text
+from balora.report.sentences import Sentence
 from balora.study import Metric, StudyResults
 from balora.study.cells import numbers_of
 from balora.study.choices import Choice
 from balora.study.statistics import TEST_NAMES, Comparison
 from balora.study.tables import Column, Table, TableCell
 
-Tone = Literal["plain", "warning"]
 _MOST_COLUMNS = 2
 """With more columns than this the summary counts instead of telling each."""
 _MOST_ROWS = 12
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """One thing to know; a warning stands out."""
-
-    text: str
-    tone: Tone = "plain"
-
-
 def summary(results: StudyResults, tables: Sequence[Table], chosen: Sequence[Choice]) -> list[Sentence]:
     """What a reader in a hurry should know, the most important first."""
-    fairness = _fairness(results, chosen)
-    shared = fairness.tone == "warning" and not results.tuned
-    found = [fairness] if shared else []
+    told = fairness(results, chosen)
+    shared = told[0].tone == "warning" and not results.tuned
+    found = told if shared else []
     if tables:
         found += _headline(results, tables[0])
         found += _trade_offs(results, tables[0])
-    return [*found, *([] if shared else [fairness]), *_progress(results)]
+    return [*found, *([] if shared else told), *_progress(results)]
 
 
 def _headline(results: StudyResults, table: Table) -> list[Sentence]:
@@ -99,12 +89,13 @@ def _column(results: StudyResults, table: Table, index: int) -> list[str]:
     best = [row for row, cell in cells.items() if cell.standing] or list(cells)
     metric = column.metric
     lead = cells[best[0]]
-    extreme = "highest" if metric.better == "higher" else "lowest"
+    extreme = {"higher": "highest", "lower": "lowest"}.get(metric.better, "best")
     names = " and ".join(_named(results.compare, row) for row in best)
     lacking = [f"{row} ({table.cells[row, index].gap})" for row in table.rows if row not in cells]
     text = (
         f"{_where(table, column)}: {names} {'has' if len(best) == 1 else 'have'} the {extreme} mean, "
-        f"{mean_and_deviation(lead.summary, metric)}{_unit(metric)} over {_seeds(lead.summary.n)}. "
+        f"{mean_and_deviation(lead.summary, metric)}{_unit(metric)} over {_seeds(lead.summary.n)}"
+        f"{f' ({metric.direction} is better, seed by seed)' if metric.better == 'closer' else ''}. "
     )
     if lead.summary.n == 1:
         text += "With one seed no test is possible: the order may be chance."
@@ -143,6 +134,8 @@ def _verdicts(results: StudyResults, table: Table, cells: dict[str, TableCell], 
 def _evidence(versus: Comparison, p_corrected: float | None, metric: Metric) -> str:
     unit = " points" if metric.unit == "%" else _unit(metric)
     difference = f"{number(versus.difference, metric.digits, signed=True)}{unit}"
+    if metric.better == "closer":
+        difference += f" in the distance to {metric.direction.removeprefix('closer to ')}"
     if p_corrected is None:
         return f"{difference}, {versus.note}" if versus.difference is not None else versus.note
     around = interval(versus.low, versus.high, metric.digits, signed=True)
@@ -174,67 +167,18 @@ def _trade_offs(results: StudyResults, table: Table) -> list[Sentence]:
     for other in results.metrics[1:4]:
         if first.key not in by_key or other.key not in by_key:
             continue
-        places = [by_key[first.key], by_key[other.key]]
-        means = {row: [table.cells[row, place].summary.mean for place in places] for row in table.rows}
-        known = {row: (a, b) for row, (a, b) in means.items() if a is not None and b is not None}
+        up, across = by_key[first.key], by_key[other.key]
+        found = {row: (table.cells[row, across].measured, table.cells[row, up].measured) for row in table.rows}
+        known = {row: pair for row, pair in found.items() if all(each.values for each in pair)}
         if len(known) < 2:
             continue
-        x, y = [b for _, b in known.values()], [a for a, _ in known.values()]
-        front = [list(known)[index] for index in pareto_front(x, y, other.better, first.better)]
+        front = [list(known)[index] for index in front_of(list(known.values()), other, first)]
         sentences.append(
             Sentence(
                 f"Trade-off of {first.title} and {other.title}: on the Pareto front of the means: {', '.join(front)}."
             )
         )
     return sentences
-
-
-def _fairness(results: StudyResults, chosen: Sequence[Choice]) -> Sentence:
-    if results.tuned:
-        edges = [choice for choice in chosen if choice.at_edge]
-        keys = ", ".join(results.tuned)
-        text = f"Each {results.compare} ran with the {keys} that its own sweep on validation data chose."
-        if not edges:
-            return Sentence(text)
-        where = "; ".join(f"{' '.join(c.levels.values())} {c.key.rsplit('.', 1)[-1]} {c.value}" for c in edges[:6])
-        more = f" and {len(edges) - 6} more" if len(edges) > 6 else ""
-        return Sentence(
-            f"{text} {len(edges)} of {len(chosen)} choices lie at the edge of what was tried, so a better value may "
-            f"lie beyond: {where}{more}.",
-            "warning",
-        )
-    if any("learning_rate" in axis for axis in results.axes):
-        return Sentence("Nothing was tuned: the learning rate is an axis of the study, and is shown as such.")
-    rates = _rates(results)
-    if len({rate for _, rate in rates}) > 1:
-        listed = ", ".join(f"{level} {rate}" for level, rate in rates)
-        return Sentence(
-            f"Nothing was tuned here: the study file sets the learning rate of each {results.compare} ({listed}).",
-            "warning",
-        )
-    rate = f", {rates[0][1]}" if rates else ""
-    return Sentence(
-        f"This is a comparison at one shared learning rate{rate}. The rate that suits one {results.compare} may not "
-        f"suit another, so a difference here may come from the rate and not from the {results.compare}. A sweep of its "
-        f"own for each (tune: in the study file) would tell.",
-        "warning",
-    )
-
-
-def _rates(results: StudyResults) -> list[tuple[str, str]]:
-    """Compared level -> the learning rate in the recipe of its first run that has one."""
-    rates: dict[str, str] = {}
-    for run in results.runs:
-        level = run.levels.get(results.compare)
-        folder = folder_of(results, run)
-        if level is None or level in rates or run.stage != "final" or folder is None:
-            continue
-        for line in recipe_text(folder).splitlines():
-            key, _, value = line.strip().partition(":")
-            if key == "learning_rate" and value.strip():
-                rates[level] = value.split("#")[0].strip()
-                break
-    return list(rates.items())
 
 
 def _progress(results: StudyResults) -> list[Sentence]:

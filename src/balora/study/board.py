@@ -12,7 +12,7 @@ from balora.study.metrics import metric_of
 from balora.study.plan import Cell, PlannedRun, Planner
 from balora.study.results import Metric, Run, RunState, StudyResults
 from balora.study.store import RUNS
-from balora.study.tuning import Choice, choose
+from balora.study.tuning import Choice, choose, how_tuned
 
 
 @dataclass(slots=True)
@@ -46,8 +46,7 @@ class Board:
         tune = self.planner.study.settings.tune
         if tune is None:
             return
-        metric = metric_of(tune.by) if tune.by is not None else self.metrics[0]
-        metric = next((each for each in self.metrics if each.key == metric.key), metric)
+        metric = self._decides()
         for group, runs in self.sweeps.items():
             if group in self.choices or any(run.identity not in self.outcomes for run in runs):
                 continue
@@ -57,6 +56,12 @@ class Board:
                 for at, cell in enumerate(self.planner.cells):
                     if self.planner.group_of(cell) == group:
                         self._plan_finals(at, choice.values)
+
+    def _decides(self) -> Metric:
+        """The score by which sweeps choose."""
+        tune = self.planner.study.settings.tune
+        metric = metric_of(tune.by) if tune is not None and tune.by is not None else self.metrics[0]
+        return next((each for each in self.metrics if each.key == metric.key), metric)
 
     def _plan_finals(self, at: int, chosen: Mapping[str, Any]) -> None:
         for position, run in enumerate(self.planner.finals([self.planner.cells[at]], chosen)):
@@ -155,5 +160,6 @@ class Board:
             figures=tuple(settings.figures),
             published=tuple(settings.published),
             notes=tuple(self.notes()),
+            tuning=how_tuned(self.planner, self._decides()),
             options=study.options,
         )

@@ -79,12 +79,23 @@ def measure(results: StudyResults, levels: Mapping[str, str], quantity: Quantity
         measure(results, {**levels, axis: level}, replace(quantity, average_over=None)) for level in results.axes[axis]
     ]
     metric = quantity.metric
-    if any(part.metric.better != metric.better for part in parts):
+    if any(part.metric.direction != metric.direction for part in parts):
         return Measured(levels, metric, {}, (Gap(f"the metrics along {axis} have different directions"),))
     complete = set(results.seeds).intersection(*(part.values for part in parts))
     values = {seed: math.fsum(part.values[seed] for part in parts) / len(parts) for seed in sorted(complete)}
     missing = tuple(replace(gap, place=part.levels[axis]) for part in parts for gap in part.missing)
     return Measured(levels, metric, values, missing)
+
+
+def compared_values(found: Measured) -> dict[int, float]:
+    """Seed -> what the value there is compared by: itself, or its distance to the metric's ideal."""
+    return {seed: found.metric.compared(value) for seed, value in found.values.items()}
+
+
+def compared_mean(found: Measured) -> float | None:
+    """The mean of what values are compared by; None where there are none."""
+    values = compared_values(found)
+    return math.fsum(values.values()) / len(values) if values else None
 
 
 def in_words(gaps: Sequence[Gap]) -> str:

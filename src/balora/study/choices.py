@@ -61,8 +61,11 @@ def _chosen(results: StudyResults, key: str) -> dict[tuple[tuple[str, str], ...]
 
 
 def _score_of(results: StudyResults, sweep: list[Run]) -> Metric | None:
-    """The study's first metric where tuning measured it, else the lab's score on its validation split."""
+    """What decided, as the study noted it; else its first metric, or the lab's score on its validation split."""
     measured = {key for run in sweep for key in run.scores}
+    noted = results.tuning.get("by")
+    if noted in measured:
+        return next((metric for metric in results.metrics if metric.key == noted), metric_of(str(noted)))
     first = [metric for metric in results.metrics[:1] if metric.key in measured]
     return first[0] if first else metric_of(LAB_VALIDATION) if LAB_VALIDATION in measured else None
 
@@ -77,14 +80,19 @@ def _tried(sweep: list[Run], key: str, metric: Metric | None) -> tuple[tuple[Any
         companions = scores.setdefault(repr(value), {})
         if metric is not None and run.state == "done" and metric.key in run.scores:
             companions.setdefault(repr(dict(run.chosen)), []).append(run.scores[metric.key] * metric.scale)
-    best = max if metric is None or metric.better == "higher" else min
-    tried = [
-        (value, best((statistics.fmean(each) for each in scores[name].values()), default=None))
-        for name, value in values.items()
-    ]
+    tried = [(value, _best(list(scores[name].values()), metric)) for name, value in values.items()]
     return tuple(
         sorted(tried, key=lambda pair: (_as_number(pair[0]) is None, _as_number(pair[0]) or 0.0, repr(pair[0])))
     )
+
+
+def _best(groups: list[list[float]], metric: Metric | None) -> float | None:
+    """The mean of the best group, as shown."""
+    if not groups or metric is None:
+        return None
+
+    merits = [metric.sign * statistics.fmean(metric.compared(each) for each in group) for group in groups]
+    return statistics.fmean(groups[merits.index(max(merits))])
 
 
 def _merged(results: StudyResults, found: list[Choice]) -> list[Choice]:

@@ -14,6 +14,8 @@ from balora.recipe.load import read_recipe_text, refuse_credentials
 from balora.redaction import redacted_override
 from balora.study.axes import Axis, read_axes
 from balora.study.catalogue import STUDIES
+from balora.study.layout_checks import check_layouts
+from balora.study.metrics import LAB_METRICS
 from balora.study.overrides import apply_overrides
 from balora.study.profiles import apply_profile, begin_from_like
 from balora.study.settings import StudySettings
@@ -107,6 +109,7 @@ def parse_study(
     found += wrong
     if settings is not None:
         found += _across(document, settings, axes)
+    found += _layouts(document, settings, axes)
     if found or settings is None or base is None:
         told = [problem.problem for problem in sorted(found, key=lambda problem: problem.place)]
         if base is not None and axes:
@@ -202,6 +205,20 @@ def _prepare(document: Document) -> tuple[Document | None, list[FoundProblem]]:
         return None, [document.problem(("prepare", name), f"is {shown(written[name])}", "write settings below it")]
     written[name] = written[name] or {}
     return cut(document, ("prepare",)), []
+
+
+def _layouts(document: Document, settings: StudySettings | None, axes: list[Axis]) -> Iterator[FoundProblem]:
+    """What is wrong with tables and figures; metrics that follow from the recipe are checked by the report."""
+    if not axes:
+        return
+    metrics = None
+    if settings is not None and settings.metrics:
+        metrics = [metric.key for metric in settings.metrics]
+    elif settings is not None and document.values.get("prepare") is not None:
+        metrics = list(LAB_METRICS)
+    named = settings.compare if settings is not None else None
+    compare = named or next((axis.name for axis in axes if axis.name == "method"), axes[0].name)
+    yield from check_layouts(document, axes, metrics, compare)
 
 
 def _across(document: Document, settings: StudySettings, axes: list[Axis]) -> Iterator[FoundProblem]:

@@ -143,7 +143,13 @@ def _parsed(layout: type[Layout], results: StudyResults, section: str, index: in
         parsed = layout.model_validate(dict(given))
     except ValidationError as error:
         raise RecipeError([_problem(where, layout, detail) for detail in error.errors()]) from error
-    problems = list(_unknown_names(parsed, results, where))
+    from balora.study.layout_checks import Grid, unknown_names  # it reads the layouts of this module
+
+    grid = Grid(results.axes, {metric.key for metric in (*results.metrics, *COSTS)}, results.compare)
+    problems = [
+        Problem(where, f"{'.'.join(str(part) for part in found.key[:1])}: {found.what}", found.fix)
+        for found in unknown_names(parsed, grid)
+    ]
     if problems:
         raise RecipeError(problems)
     return parsed
@@ -154,36 +160,3 @@ def _problem(where: str, layout: type[Settings], detail: Any) -> Problem:
     if detail["type"] == "extra_forbidden":
         return Problem(where, f"unknown key '{key}'", did_you_mean(key, layout.model_fields))
     return Problem(where, f"{key or 'the layout'}: {detail['msg'].lower()}, found {detail.get('input')!r}")
-
-
-def _unknown_names(layout: TableLayout | FigureLayout, results: StudyResults, where: str) -> Iterator[Problem]:
-    metrics = {metric.key for metric in (*results.metrics, *COSTS)}
-    if isinstance(layout, TableLayout):
-        axes = {"rows": layout.rows, "columns": layout.columns, "average_over": layout.average_over}
-        keys = {"metrics": layout.metrics or []}
-        words = {"columns": METRICS, "average_over": "none"}
-    else:
-        axes = {"x": layout.x, "y": layout.y, "average_over": layout.average_over, "along": layout.along}
-        keys = {
-            "metric": [layout.metric] if layout.metric else [],
-            "against": [layout.against] if layout.against else [],
-        }
-        words = {}
-    for key, axis in axes.items():
-        if axis is not None and axis not in results.axes and axis != words.get(key):
-            yield Problem(where, f"{key}: no axis is called '{axis}'", did_you_mean(axis, results.axes))
-    for key, names in [*keys.items(), ("metric_of", list(layout.metric_of.values()))]:
-        for name in names:
-            if name not in metrics:
-                yield Problem(where, f"{key}: no metric has the key '{name}'", did_you_mean(name, metrics))
-    levels = {level for known in results.axes.values() for level in known}
-    for level in layout.metric_of:
-        if level not in levels:
-            yield Problem(where, f"metric_of: no axis has a level '{level}'", did_you_mean(level, levels))
-    for axis, wanted in layout.only.items():
-        if axis not in results.axes:
-            yield Problem(where, f"only: no axis is called '{axis}'", did_you_mean(axis, results.axes))
-            continue
-        for level in [wanted] if isinstance(wanted, str) else wanted:
-            if level not in results.axes[axis]:
-                yield Problem(where, f"only: '{axis}' has no level '{level}'", did_you_mean(level, results.axes[axis]))

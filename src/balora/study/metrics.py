@@ -9,6 +9,7 @@ from balora.data.presets import preset_named
 from balora.errors import Problem
 from balora.evaluation.metrics import METRICS
 from balora.recipe import Recipe
+from balora.study.ideals import facts_of_ideal
 from balora.study.results import Metric
 
 if TYPE_CHECKING:
@@ -51,7 +52,6 @@ _LOWER_IS_BETTER = (
     "loss",
     "perplexity",
     "mse",
-    "gap",
     "memorised",
     "repeated",
     "memorization",
@@ -94,8 +94,8 @@ def metric_of(key: str, given: Mapping[str, Any] | None = None) -> Metric:
 
     >>> metric_of("eval_matthews").title, metric_of("eval_loss").better
     ('Matthews correlation', 'lower')
-    >>> metric_of("lab.task_accuracy", {"digits": 1}).digits
-    1
+    >>> metric_of("lab.task_accuracy", {"digits": 1}).digits, metric_of("lab.stereotype_gap").direction
+    (1, 'closer to 0')
     """
     words = key.replace(".", "_").split("_")
     last = key.rsplit(".", 1)[-1].removeprefix("eval_").removeprefix("test_")
@@ -113,7 +113,13 @@ def metric_of(key: str, given: Mapping[str, Any] | None = None) -> Metric:
         "digits": digits,
         "unit": unit,
     }
-    return Metric(key=key, **{**found, **(given or {})})
+    found |= facts_of_ideal(key) or {}
+    chosen = dict(given or {})
+    if chosen.get("ideal") is not None:
+        chosen.setdefault("better", "closer")
+    if chosen.get("better", found["better"]) != "closer":
+        found.pop("ideal", None)
+    return Metric(key=key, **{**found, **chosen})
 
 
 def metrics_of(settings: StudySettings, recipe: Recipe, *, has_lab: bool) -> tuple[Metric, ...]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 RunState = Literal["waiting", "running", "interrupted", "failed", "done"]
 Stage = Literal["tune", "final"]
+Direction = Literal["higher", "lower", "closer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +20,44 @@ class Metric:
     """Where a run's scores hold it, like `eval_accuracy` or `audit.drift.kl_nats_per_token`."""
     title: str
     """How tables and figures call it."""
-    better: Literal["higher", "lower"]
+    better: Direction
+    """`closer`: the closer to `ideal`, on whichever side."""
     scale: float = 1.0
     """What a shown number is multiplied by: 100 for percent."""
     digits: int = 2
     """Decimal places of a shown number."""
     unit: str = ""
+    ideal: float | None = None
+    """Where `closer` is better: the best value there is, as runs measure it: 0 of a gap, 50 of a share of pairs."""
+
+    def compared(self, value: float, *, shown: bool = True) -> float:
+        """What a value is compared by: itself, or its distance to the ideal.
+
+        Args:
+            value: of one run.
+            shown: whether it is multiplied by `scale` already.
+
+        >>> gap = Metric("lab.stereotype_gap", "stereotype gap", "closer", ideal=0.0)
+        >>> gap.compared(-0.2), Metric("a", "a", "lower").compared(-0.2)
+        (0.2, -0.2)
+        """
+        if self.better != "closer":
+            return value
+        return abs(value - (self.ideal or 0.0) * (self.scale if shown else 1.0))
+
+    @property
+    def sign(self) -> int:
+        """1 where more of what is compared is better, -1 where less is."""
+        return 1 if self.better == "higher" else -1
+
+    @property
+    def direction(self) -> str:
+        """Which way is better, in words.
+
+        >>> Metric("a", "a", "higher").direction, Metric("a", "a", "closer", scale=100, ideal=0.5).direction
+        ('higher', 'closer to 50')
+        """
+        return f"closer to {(self.ideal or 0.0) * self.scale:g}" if self.better == "closer" else self.better
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,5 +111,9 @@ class StudyResults:
     """Numbers of a paper to stand beside ours: levels, metric key, value, deviation, source."""
     notes: tuple[str, ...] = ()
     """What a reader should know: a tuned value at the edge of its sweep, a metric that no run has."""
+    tuning: Mapping[str, Any] = field(default_factory=dict)
+    """How settings were chosen: `by`, the key of the score that decided; `split`, the rows it was measured on;
+    `tries`, candidates of each sweep; `seeds` of each candidate; `per`, the axes whose combinations had a sweep of
+    their own, or None for all. Empty where nothing was tuned, and for studies written before this was kept."""
     options: str = ""
     """What stood behind the study file on the command line: its profile and its changes."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from balora.auditing import AuditSettings
 from balora.auditing.settings import PARTS
@@ -15,7 +15,7 @@ from balora.evaluation.settings import ScoringSettings
 from balora.settings import Settings
 from balora.study.metrics import metric_of
 from balora.study.published import one_by_one
-from balora.study.results import Metric
+from balora.study.results import Direction, Metric
 
 AUDIT_ARGUMENTS = ("base", "data", "general_text", "other_tasks", "task_data", "only")
 """Keys of `audit` that are arguments of `balora.audit`; the others are its settings."""
@@ -106,14 +106,22 @@ class MetricSettings(Settings):
     """Where a run's scores hold it: eval_matthews, lab.task_accuracy, audit.drift.kl, ..."""
     title: str | None = None
     """How tables call it."""
-    better: Literal["higher", "lower"] | None = None
-    """Which way is better."""
+    better: Direction | None = None
+    """Which way is better: `higher`, `lower`, or `closer` to `ideal`."""
+    ideal: float | None = None
+    """Where `closer` is better: the best value, as runs measure it. Left out: what the key tells, else 0."""
     scale: float | None = None
     """What a shown number is multiplied by."""
     digits: int | None = Field(default=None, ge=0, le=10)
     """Decimal places of a shown number."""
     unit: str | None = None
     """What stands behind a shown number."""
+
+    @model_validator(mode="after")
+    def _ideal_is_for_closer(self) -> Self:
+        if self.ideal is not None and self.better not in (None, "closer"):
+            raise ValueError(f"ideal is for better: closer, but better is {self.better}; remove one of the two")
+        return self
 
     def as_metric(self) -> Metric:
         """The metric, filled up with what its key tells."""

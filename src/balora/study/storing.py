@@ -13,6 +13,7 @@ from typing import Any
 from balora.artefacts import write_json_atomically, write_text_atomically
 from balora.errors import OutputError
 from balora.study.hold import is_held
+from balora.study.metrics import metric_of
 from balora.study.results import Metric, Run, StudyResults
 from balora.study.store import RUNS
 
@@ -45,7 +46,7 @@ def load_results(folder: Path | str) -> StudyResults:
         document = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
         costs = _read_costs(folder)
         runs = tuple(_run_of(each, folder, costs) for each in document.pop("runs"))
-        metrics = tuple(Metric(**each) for each in document.pop("metrics"))
+        metrics = tuple(_metric(each) for each in document.pop("metrics"))
         document.pop("format")
         axes = {name: tuple(labels) for name, labels in document.pop("axes").items()}
         listed: dict[str, Any] = {
@@ -58,6 +59,14 @@ def load_results(folder: Path | str) -> StudyResults:
     if is_held(folder):
         return results
     return replace(results, runs=tuple(_at_rest(run) for run in results.runs))
+
+
+def _metric(document: Mapping[str, Any]) -> Metric:
+    """A metric; one that was written before there were ideals takes its direction from its key."""
+    usual = metric_of(document["key"])
+    if "ideal" not in document and usual.better == "closer":
+        return Metric(**{**document, "better": usual.better, "ideal": usual.ideal})
+    return Metric(**document)
 
 
 def _at_rest(run: Run) -> Run:

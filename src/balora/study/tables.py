@@ -7,7 +7,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from balora.study.cells import Measured, Quantity, in_words, measure, metric_named, numbers_of, varied_axes
+from balora.study.cells import (
+    Measured,
+    Quantity,
+    compared_mean,
+    compared_values,
+    in_words,
+    measure,
+    metric_named,
+    numbers_of,
+    varied_axes,
+)
 from balora.study.layouts import METRICS, TableLayout, selected, table_layouts
 from balora.study.results import Metric, StudyResults
 from balora.study.statistics import ALPHA, Comparison, Summary, TestName, compare_paired, holm, summarize
@@ -50,7 +60,8 @@ class TableCell:
     summary: Summary
     published: tuple[Published, ...] = ()
     versus: Comparison | None = None
-    """Against the baseline at the same place; None for the baseline itself and where there is none."""
+    """Against the baseline at the same place; None for the baseline itself and where there is none. Where `closer` is
+    better, of the distances to the ideal."""
     p_corrected: float | None = None
     """Holm's p value over its family."""
     standing: Standing = ""
@@ -71,8 +82,7 @@ class TableCell:
             return "not testable"
         if self.p_corrected >= ALPHA:
             return "not significant"
-        higher_is_better = self.measured.metric.better == "higher"
-        return "better" if (self.versus.difference > 0) == higher_is_better else "worse"
+        return "better" if self.versus.difference * self.measured.metric.sign > 0 else "worse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +225,7 @@ def _against_baseline(results: StudyResults, found: Measured, column: Column, te
     if results.baseline is None or level is None or level == results.baseline:
         return None
     base = measure(results, {**found.levels, results.compare: results.baseline}, column.quantity)
-    return compare_paired(found.values, base.values, test=test)
+    return compare_paired(compared_values(found), compared_values(base), test=test)
 
 
 def _groups(results: StudyResults, table: Table) -> list[list[tuple[str, int]]]:
@@ -236,12 +246,12 @@ def _standings(
     known = [place for place in group if cells[place].summary.n]
     if len(known) < 2:
         return {}
-    sign = 1 if cells[known[0]].measured.metric.better == "higher" else -1
-    means = {place: sign * (cells[place].summary.mean or 0.0) for place in known}
+    sign = cells[known[0]].measured.metric.sign
+    means = {place: sign * (compared_mean(cells[place].measured) or 0.0) for place in known}
     highest = max(means.values())
     best = [place for place in known if means[place] == highest]
     pairs = list(itertools.combinations(known, 2))
-    values = {place: cells[place].measured.values for place in known}
+    values = {place: compared_values(cells[place].measured) for place in known}
     tests = [compare_paired(values[one], values[other]) for one, other in pairs]
     corrected = dict(zip(pairs, holm([test.p_value for test in tests]), strict=True))
     against_best = [p for pair, p in corrected.items() if best[0] in pair]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from balora.study.jobs import Outcome
-from balora.study.plan import PlannedRun
+from balora.study.plan import PlannedRun, Planner
 from balora.study.results import Metric
 from balora.study.settings import TuneSettings
 
@@ -22,6 +23,27 @@ class Choice:
     notes: tuple[str, ...] = ()
     error: str | None = None
     """Why there is no winner."""
+
+
+def how_tuned(planner: Planner, metric: Metric) -> dict[str, Any]:
+    """How a study chooses settings, for `StudyResults.tuning`; empty where it does not."""
+    settings = planner.study.settings
+    tune, split = settings.tune, planner.sweep_split
+    if tune is None:
+        return {}
+    if split is None:
+        where = "the lab's validation split"
+    elif isinstance(split, str):
+        where = "the recipe's own validation split" if split == "validation" else f"the validation rows in {split}"
+    else:
+        where = f"{split:.0%} of the training rows, held out of training"
+    return {
+        "by": metric.key,
+        "split": where,
+        "tries": math.prod(len(values) for values in tune.keys.values()),
+        "seeds": len(tune.seeds or [settings.seed_list[0]]),
+        "per": tune.per,
+    }
 
 
 def choose(
@@ -51,7 +73,7 @@ def choose(
             why = f"{failed} of {len(group)} runs failed" if failed else f"it has no score '{metric.key}'"
             notes.append(f"tuning {name}: {_words(group[0].chosen)} is out of the running, because {why}")
             continue
-        score = statistics.fmean(scores) * (1 if metric.better == "higher" else -1)
+        score = statistics.fmean(metric.compared(each, shown=False) for each in scores) * metric.sign
         if best is None or score > best[0]:
             best = (score, group[0].chosen)
     if best is None:

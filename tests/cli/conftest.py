@@ -37,6 +37,9 @@ class Outcome:
         return json.loads(self.out)
 
 
+SAMPLE = types.SimpleNamespace(lines=lambda: ["train row 0: 2 tokens"], as_dict=lambda: {"tokens": 2})
+
+
 @dataclass
 class FakeRun:
     """Stands in for `balora.run`; remembers how it was called and can be told to fail."""
@@ -53,7 +56,7 @@ class FakeRun:
     def plan(self, recipe: Any) -> Any:
         self._answer("plan", recipe)
         return types.SimpleNamespace(
-            text="8 of 100 parameters train", notes=("read me",), resources=self.plan_resources(recipe)
+            text="8 of 100 parameters train", notes=("read me",), resources=self.plan_resources(recipe), sample=SAMPLE
         )
 
     def plan_resources(self, recipe: Any) -> Any:
@@ -62,9 +65,9 @@ class FakeRun:
             lines=lambda: ["memory: about 3 GiB"], warnings=["too much"], as_dict=lambda: {"steps": 7}
         )
 
-    def check(self, recipe: Any) -> list[str]:
-        self._answer("check", recipe)
-        return ["data.train: 3 rows are cut"]
+    def examine(self, recipe: Any) -> Any:
+        self._answer("examine", recipe)
+        return types.SimpleNamespace(notes=["data.train: 3 rows are cut"], sample=SAMPLE)
 
     def train(self, recipe: Any, **options: Any) -> Any:
         self._answer("train", recipe, **options)
@@ -78,7 +81,7 @@ class FakeRun:
 def fake_run(monkeypatch: pytest.MonkeyPatch) -> FakeRun:
     fake = FakeRun()
     module = types.ModuleType("balora.run")
-    module.plan, module.check, module.train = fake.plan, fake.check, fake.train
+    module.plan, module.examine, module.train = fake.plan, fake.examine, fake.train
     module.plan_resources = fake.plan_resources
     monkeypatch.setitem(sys.modules, "balora.run", module)
     return fake

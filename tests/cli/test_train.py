@@ -46,6 +46,7 @@ def test_a_dry_run_prints_the_resolved_recipe_and_the_plan(balora, fake_run, fol
     document = balora("train", "recipe.yaml", "--dry-run", "--json").document
     assert document["plan"] == "8 of 100 parameters train"
     assert document["notes"] == ["read me"]
+    assert document["sample"] == {"tokens": 2}
     assert document["resources"] == {"steps": 7}
     assert document["recipe"]["model"]["name_or_path"] == "some/model"
     assert [file.name for file in folder.iterdir()] == ["recipe.yaml"]

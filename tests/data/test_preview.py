@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
-from balora.data import DataSettings, encode, preview
+from balora.data import DataSettings, Sample, TextData, encode, preview, sample_row
 from tests.data.conftest import Load
 from tests.data.test_chat import CHATML
 from tests.data.tokenizer_kinds import byte_level
@@ -52,3 +55,53 @@ def test_another_row_is_found_through_rows_left_out(load: Load) -> None:
     assert "train.jsonl:2)" in preview(encoded, text, TOKENIZER)
     with pytest.raises(IndexError):
         preview(encoded, text, TOKENIZER, row=1)
+
+
+def of(text: TextData, settings: DataSettings = SETTINGS, **changes: Any) -> Sample:
+    encoded = encode(text, TOKENIZER, settings, **changes)
+    return sample_row(encoded, text, TOKENIZER, settings=settings)
+
+
+def test_the_mask_that_is_shown_is_the_one_that_trains(load: Load) -> None:
+    found = of(load([{"prompt": "ask ", "completion": "answer"}]))
+    learned = [part for part in found.parts if part.learned]
+    assert [part.text for part in learned] == ["answer</s>"]
+    assert sum(part.tokens for part in found.parts) == found.tokens == len(found.input_ids)
+    assert isinstance(found.labels, tuple)
+    assert found.learned_tokens == learned[0].tokens == sum(label != -100 for label in found.labels)
+    assert found.labels[-found.learned_tokens :] == found.input_ids[-found.learned_tokens :]
+
+
+@pytest.mark.parametrize("encoder_decoder", [False, True])
+def test_a_row_that_is_cut_says_so(load: Load, encoder_decoder: bool) -> None:
+    text = load([{"prompt": "q" * 30, "completion": "answer"}, {"prompt": "q", "completion": "a"}])
+    settings = DataSettings(train="x", max_length=20, too_long="truncate_prompt")
+    found = of(text, settings, encoder_decoder=encoder_decoder)
+    assert found.truncated
+    uncut = encode(text, TOKENIZER, SETTINGS, encoder_decoder=encoder_decoder).train[0]["input_ids"]
+    assert found.tokens_before_cut == len(uncut) > 20 >= found.tokens
+    assert f", cut from {found.tokens_before_cut}" in found.lines()[0]
+    assert found.as_dict()["truncated"] is True
+    again = load([{"prompt": "q", "completion": "a"}, {"prompt": "q" * 30, "completion": "answer"}])
+    whole = of(again, settings, encoder_decoder=encoder_decoder)
+    assert (whole.truncated, whole.tokens_before_cut) == (False, None)
+    assert ", cut from" not in whole.lines()[0]
+
+
+def test_a_class_has_its_name_and_number(load: Load) -> None:
+    rows = [{"text": f"t {label}", "label": label} for label in ("yes", "no")]
+    found = of(load(rows, "classification")).as_dict()
+    assert (found["text"], found["label_name"], found["labels"], found["learned_tokens"]) == ("t yes", "yes", 1, None)
+    assert len(found["token_texts"]) == found["tokens"]
+
+
+def test_what_steers_a_terminal_is_written_out(load: Load) -> None:
+    odd = "a\x1b[2Jb\u202ec\x9bd\u200be"
+    for text in (
+        load([{"prompt": odd, "completion": odd}]),
+        load([{"text": odd, "text_pair": odd, "label": label} for label in (odd, "no")], "classification"),
+    ):
+        for tokenizer in (byte_level(), TOKENIZER):
+            found = sample_row(encode(text, tokenizer, SETTINGS), text, tokenizer, settings=SETTINGS)
+            for shown_text in (json.dumps(found.as_dict(), ensure_ascii=False), "\n".join(found.lines())):
+                assert all(letter.isprintable() or letter == "\n" for letter in shown_text)

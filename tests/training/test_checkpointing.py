@@ -18,7 +18,7 @@ from balora.artefacts.manifest import MANIFEST, fault_in
 from balora.errors import DivergedError, ModelError, OutputError
 from balora.losses import TERMS
 from balora.training import BALoraConfig, BALoraTrainer, prepare_model
-from balora.training.checkpointing import first_not_finite
+from balora.training.finite import first_not_finite
 from tests.support import rows, tiny
 
 EVERY_TERM: dict[str, Any] = {

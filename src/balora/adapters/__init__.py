@@ -17,7 +17,14 @@ from balora.adapters.quantized_start import taken_off_base
 from balora.adapters.registry import METHODS, Method, find_method
 from balora.adapters.residual_base import RESIDUAL_BASE, save_residual_base
 from balora.adapters.settings import AdapterConfig
-from balora.adapters.state import load_start, load_trainable_state, save_trainable_state
+from balora.adapters.sharding import local, spread_optimizer_state, whole_nested, whole_state
+from balora.adapters.state import (
+    copy_into,
+    load_start,
+    load_trainable_state,
+    save_trainable_state,
+    whole_trainable_state,
+)
 from balora.adapters.streaming import Streamed, stream_factors
 from balora.adapters.switch import adapters_off, has_adapter
 from balora.adapters.targets import head_modules, resolve_targets
@@ -48,6 +55,7 @@ __all__ = [
     "attach_adapter",
     "check_targets",
     "config_of",
+    "copy_into",
     "count_parameters",
     "draw_rows",
     "find_method",
@@ -56,6 +64,7 @@ __all__ = [
     "load_bottlenecks",
     "load_start",
     "load_trainable_state",
+    "local",
     "move_ranks",
     "orthogonality",
     "over_all",
@@ -67,8 +76,12 @@ __all__ = [
     "resolve_targets",
     "save_residual_base",
     "save_trainable_state",
+    "spread_optimizer_state",
     "steady_quantized_layers",
     "stream_factors",
     "taken_off_base",
     "weight_updates",
+    "whole_nested",
+    "whole_state",
+    "whole_trainable_state",
 ]

@@ -14,6 +14,7 @@ from balora.adapters.anchor import ADAPTER_NAME
 from balora.adapters.fold import refold
 from balora.adapters.precision import wrapped_modules
 from balora.adapters.quantized_start import START
+from balora.adapters.sharding import put, whole
 from balora.errors import ModelError
 
 STATE_FILE = "trainable.safetensors"
@@ -39,10 +40,22 @@ def frozen_heads(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
-def save_trainable_state(model: nn.Module, folder: Path) -> Path:
-    """Write `trainable.safetensors` into the folder; gives its path."""
-    path = folder / STATE_FILE
+def whole_trainable_state(model: nn.Module) -> dict[str, Tensor]:
+    """What `save_trainable_state` writes; where weights are spread over processes, all of them take part."""
     state = trainable_state(model) | frozen_heads(model) | allocator_state(model)
+    return {name: whole(tensor) for name, tensor in state.items()}
+
+
+def save_trainable_state(model: nn.Module, folder: Path, state: dict[str, Tensor] | None = None) -> Path:
+    """Write `trainable.safetensors` into the folder; gives its path.
+
+    Args:
+        model: adapted.
+        folder: where to.
+        state: from `whole_trainable_state`, where weights are spread over processes; one of them writes.
+    """
+    path = folder / STATE_FILE
+    state = whole_trainable_state(model) if state is None else state
     tensors = {name: tensor.cpu().contiguous().clone() for name, tensor in state.items()}
     save_file(tensors, path, metadata={"format": "pt"})
     return path
@@ -126,7 +139,7 @@ def copy_into(present: dict[str, Tensor], saved: dict[str, Tensor], path: Path) 
     check_shapes(present, saved, path)
     with torch.no_grad():
         for name, tensor in saved.items():
-            present[name].copy_(tensor)
+            put(present[name], tensor)
 
 
 def check_shapes(present: dict[str, Tensor], saved: dict[str, Tensor], path: Path) -> None:

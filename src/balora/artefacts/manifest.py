@@ -35,7 +35,7 @@ class Manifest:
     processes: int
     """How many processes trained."""
     sharded: bool
-    """Whether optimizer and weights are in the format of FSDP or DeepSpeed."""
+    """Whether optimizer and weights are in a format of DeepSpeed or FSDP1, which contains pickles."""
     files: dict[str, FileEntry]
     """By path inside the checkpoint, with slashes."""
 

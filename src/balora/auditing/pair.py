@@ -14,7 +14,7 @@ import torch
 from safetensors import safe_open
 
 from balora.adapters import adapters_off
-from balora.artefacts.layout import ADAPTER_WEIGHTS
+from balora.artefacts.layout import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from balora.errors import ModelError
 from balora.models import ModelSettings
 from balora.run.subject import LoadedSubject, Subject, changes_the_base, find_subject, load_base, load_subject

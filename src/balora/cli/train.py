@@ -56,6 +56,7 @@ def _planned(recipe: Any, planned: Any) -> dict[str, Any]:
         "plan": planned.text,
         "resources": planned.resources.as_dict(),
         "notes": planned.notes,
+        "sample": planned.sample.as_dict(),
     }
 
 

@@ -19,7 +19,7 @@ from balora.data.examples import (
 )
 from balora.data.load import USUAL_METRICS, load_text_data
 from balora.data.presets import Preset, preset_named, preset_names
-from balora.data.preview import preview
+from balora.data.preview import Sample, preview, sample_row
 from balora.data.settings import DataSettings
 from balora.data.truncation import SplitLengths
 
@@ -38,6 +38,7 @@ __all__ = [
     "Preset",
     "PromptedText",
     "Repetition",
+    "Sample",
     "SourceRecord",
     "SplitCorruption",
     "SplitLengths",
@@ -52,4 +53,5 @@ __all__ = [
     "preset_named",
     "preset_names",
     "preview",
+    "sample_row",
 ]

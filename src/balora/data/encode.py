@@ -39,7 +39,7 @@ def encode(
     for name in SPLITS:
         split = text.split(name)
         if split is not None:
-            encoded[name] = _encode_split(split, text, tokenizer, settings, limit, encoder_decoder)
+            encoded[name] = encode_split(split, text, tokenizer, settings, limit, encoder_decoder)
             problems += encoded[name].problems
             notes += _length_notes(name, encoded[name].lengths, limit)
     notes += _end_notes(text, encoded["train"], tokenizer.eos_token_id, limit)
@@ -61,9 +61,10 @@ def encode(
     )
 
 
-def _encode_split(
+def encode_split(
     split: TextSplit, text: TextData, tokenizer: Any, settings: DataSettings, limit: int, encoder_decoder: bool
 ) -> EncodedSplit:
+    """Token ids and labels of one split, at most `limit` long; what is wrong is among its problems."""
     if text.task != "generation":
         return encode_labelled(split, tokenizer, settings, limit)
     if encoder_decoder:

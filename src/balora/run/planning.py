@@ -8,12 +8,14 @@ from transformers import TrainingArguments
 
 from balora.adapters import ParameterCounts, count_parameters
 from balora.artefacts import check_free
-from balora.data import preview
+from balora.data import Sample, sample_row
 from balora.errors import Findings
 from balora.recipe import Recipe, recipe_notes
 from balora.run.parts import Inputs, load_and_adapt, objective_notes, run_folder_of
 from balora.run.reading import read_and_check
 from balora.run.resources import Estimate, estimate
+
+FIRST_ROW = "first training example:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,18 @@ class Plan:
     """Memory, disk and time, reckoned."""
     notes: tuple[str, ...]
     """What is worth knowing; also in the text."""
+    sample: Sample
+    """The first training row, with what is learned from it; also in the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What can be said of a recipe without its model's weights."""
+
+    notes: list[str]
+    """What is worth knowing."""
+    sample: Sample
+    """The first training row, with what is learned from it."""
 
 
 def plan(recipe: Recipe) -> Plan:
@@ -48,8 +62,9 @@ def plan(recipe: Recipe) -> Plan:
     notes = [*resources.warnings, *recipe_notes(recipe), *inputs.notes, *prepared.notes]
     notes += objective_notes(recipe, inputs, arguments)
     lines += [f"note: {note}" for note in notes]
-    lines += ["", "first training example:", preview(inputs.data, inputs.text, inputs.tokenizer)]
-    return Plan(text="\n".join(lines), parameters=counts, resources=resources, notes=tuple(notes))
+    sample = _first_row(recipe, inputs)
+    lines += ["", FIRST_ROW, *sample.lines()]
+    return Plan(text="\n".join(lines), parameters=counts, resources=resources, notes=tuple(notes), sample=sample)
 
 
 def plan_resources(recipe: Recipe) -> Estimate:
@@ -71,9 +86,23 @@ def check(recipe: Recipe) -> list[str]:
     Raises:
         InputError: with every problem found.
     """
+    return examine(recipe).notes
+
+
+def examine(recipe: Recipe) -> Examination:
+    """As `check`, with the first training row as tokenizer and template render it.
+
+    Raises:
+        InputError: with every problem found.
+    """
     arguments, inputs = _checked(recipe)
     lengths = [f"{split}: {each}" for split, each in inputs.data.lengths.items()]
-    return [*lengths, *recipe_notes(recipe), *inputs.notes, *objective_notes(recipe, inputs, arguments)]
+    notes = [*lengths, *recipe_notes(recipe), *inputs.notes, *objective_notes(recipe, inputs, arguments)]
+    return Examination(notes, _first_row(recipe, inputs))
+
+
+def _first_row(recipe: Recipe, inputs: Inputs) -> Sample:
+    return sample_row(inputs.data, inputs.text, inputs.tokenizer, settings=recipe.data)
 
 
 def _checked(recipe: Recipe) -> tuple[TrainingArguments, Inputs]:

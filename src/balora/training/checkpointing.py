@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from safetensors.torch import load_file
+from torch import nn
+from transformers import Trainer
 from transformers.trainer_callback import ExportableState
 
-from balora.adapters import adapter_only, load_trainable_state, save_trainable_state
+from balora.adapters import (
+    adapter_only,
+    copy_into,
+    load_trainable_state,
+    local,
+    save_trainable_state,
+    spread_optimizer_state,
+    whole_nested,
+    whole_state,
+    whole_trainable_state,
+)
 from balora.artefacts import (
     STATE_OF_TRAINER,
     disk_trouble,
@@ -29,8 +39,10 @@ from balora.artefacts.layout import BASE_MODEL, CHECKPOINT_PREFIX, TRAINING_ARGU
 from balora.artefacts.manifest import fault_in, read_manifest, write_manifest
 from balora.artefacts.plain_state import NotPlainError, load_plain, save_plain, tensors_in
 from balora.errors import DivergedError, ModelError, OutputError, ResourceError
+from balora.training.callbacks.place import Place
+from balora.training.finite import first_not_finite
 from balora.training.hub_push import push_checkpoint
-from balora.training.notes import BaloraWarning
+from balora.training.pickled_checkpoints import check_pickles_allowed
 from balora.training.process_state import (
     load_process_state,
     random_state,
@@ -51,8 +63,8 @@ class CheckpointedTrainer(Trainer):
     exact trained numbers with their anchors, optimizer, schedule, loss scaler, and per process the random state, also
     that of the epoch's beginning, and the sums that no log line has shown yet.
 
-    Under FSDP and DeepSpeed optimizer and weights are in the format of those libraries, which contains pickles; the
-    rest holds all the same.
+    Under FSDP2 all processes gather what trains and its optimizer, and the first one writes the same files. DeepSpeed
+    and FSDP of the first kind write formats of their own, with pickles, and are refused unless the user asked for that.
     """
 
     terms: TermLog
@@ -65,11 +77,9 @@ class CheckpointedTrainer(Trainer):
 
     def prepare_checkpointing(self) -> None:
         """To be called once, at the end of `__init__`."""
-        self.add_callback(_Place(self))
-        saves = self.args.save_strategy != "no" and not self.args.save_only_model
-        if saves and self.sharded:
-            note = "FSDP and DeepSpeed write optimizer states that contain pickles; resume only from your own files"
-            warnings.warn(note, BaloraWarning, stacklevel=3)
+        self.add_callback(Place(self))
+        if self.args.save_strategy != "no":
+            check_pickles_allowed(self._pickling_library, Path(self.args.output_dir))
         if self.args.save_total_limit == 1:
             # The Trainer would remove the last checkpoint beside the best one at the end.
             self.args.save_total_limit = 2
@@ -78,6 +88,19 @@ class CheckpointedTrainer(Trainer):
     def sharded(self) -> bool:
         """Whether weights are spread over processes."""
         return bool(self.is_fsdp_enabled or self.is_deepspeed_enabled)
+
+    @property
+    def _pickling_library(self) -> str | None:
+        """What writes checkpoints in a format of its own, with pickles."""
+        if self.is_deepspeed_enabled:
+            return "DeepSpeed"
+        plugin = self.accelerator.state.fsdp_plugin if self.is_fsdp_enabled else None
+        return None if plugin is None or plugin.fsdp_version == 2 else "FSDP1"
+
+    @property
+    def _spread(self) -> bool:
+        """Whether what trains is to be gathered before it is saved."""
+        return bool(self.is_fsdp_enabled) and self._pickling_library is None
 
     def checkpoint_to_resume(self, resumed: str | bool | None) -> Path | None:
         """The folder that `resume_from_checkpoint` means, whole; True is the newest whole one.
@@ -105,6 +128,8 @@ class CheckpointedTrainer(Trainer):
             if fault is not None:
                 raise OutputError.at(checkpoint, fault, "resume from another checkpoint")
         manifest = read_manifest(checkpoint)
+        if manifest is not None and manifest.sharded:
+            check_pickles_allowed("DeepSpeed or FSDP1", run)
         if manifest is not None and manifest.processes != self.args.world_size:
             what = f"was written by {manifest.processes} processes, and now {self.args.world_size} train"
             raise ModelError.at(checkpoint, what, f"start {manifest.processes} processes")
@@ -118,6 +143,7 @@ class CheckpointedTrainer(Trainer):
             ResourceError: the disk is full, read-only or gone.
         """
         del model  # self.model, wrapped
+        check_pickles_allowed(self._pickling_library, Path(self.args.output_dir))
         if self.hp_search_backend is None and trial is None:
             self.store_flos()
         run = Path(self._get_output_dir(trial=trial))
@@ -141,8 +167,7 @@ class CheckpointedTrainer(Trainer):
             self._push_from_checkpoint(str(final))
 
     def _write_parts(self, staged: Path) -> None:
-        if not self.sharded:
-            self._check_finite()
+        self._check_finite()
         self.save_model(str(staged), _internal_call=True)
         if not self.args.save_only_model:
             self._save_optimizer_and_scheduler(str(staged))
@@ -162,7 +187,7 @@ class CheckpointedTrainer(Trainer):
             step=self.state.global_step,
             resumable=not self.args.save_only_model,
             processes=self.args.world_size,
-            sharded=self.sharded,
+            sharded=self._pickling_library is not None,
         )
         sync_tree(staged)
         publish(staged, final)
@@ -205,12 +230,23 @@ class CheckpointedTrainer(Trainer):
         Raises:
             DivergedError: names the first parameter.
         """
-        trained = [(name, p.detach()) for name, p in self.model.named_parameters() if p.requires_grad]
+        if self._pickling_library is not None:
+            return
+        trained = [(name, local(p.detach())) for name, p in self.model.named_parameters() if p.requires_grad]
         bad = first_not_finite(trained)
         if bad is not None:
             last, _ = newest_complete(Path(self.args.output_dir))
             good = f"the last good checkpoint is {last.name}" if last is not None else "there is no good checkpoint"
             raise DivergedError(f"step {self.state.global_step}: weights not finite ({bad}); nothing was saved, {good}")
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """As in transformers; under FSDP2 only what an adapter consists of is gathered, not the pretrained weights."""
+        if not self._spread:
+            super().save_model(output_dir, _internal_call)
+            return
+        self._save(output_dir or self.args.output_dir)
+        if self.args.push_to_hub and not _internal_call:
+            self.push_to_hub(commit_message="Model save", revision=self.args.hub_revision)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         """Model, tokenizer and arguments; in checkpoints also the exact trained numbers, else a base of the run's own.
@@ -220,8 +256,13 @@ class CheckpointedTrainer(Trainer):
         """
         folder = Path(output_dir or self.args.output_dir)
         is_checkpoint = folder == self._staged
-        if not is_checkpoint and not self.sharded:
-            self._check_finite()
+        if not is_checkpoint:
+            with all_or_none("saving the model"):
+                self._check_finite()
+        exact = None
+        if self._spread:  # all processes take part, one writes
+            state_dict = whole_state(self.model, adapter_only=self.adapted)
+            exact = whole_trainable_state(self.model) if self.adapted and is_checkpoint else None
         if not self.args.should_save and not getattr(self, "is_distributed_loading_by_transformers", False):
             return
         folder.mkdir(parents=True, exist_ok=True)
@@ -237,7 +278,7 @@ class CheckpointedTrainer(Trainer):
         if self.base_document is not None:
             write_json_atomically(folder / BASE_MODEL, dict(self.base_document))
         if self.adapted and is_checkpoint:
-            save_trainable_state(self.model, folder)
+            save_trainable_state(self.model, folder, exact)
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
         push_checkpoint(self, Path(checkpoint_folder))
@@ -245,6 +286,8 @@ class CheckpointedTrainer(Trainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         if self.adapted:
             load_trainable_state(self.model if model is None else model, Path(resume_from_checkpoint))
+        elif self._spread:
+            self._spread_weights_of(Path(resume_from_checkpoint))
         else:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
 
@@ -255,17 +298,25 @@ class CheckpointedTrainer(Trainer):
             raise OutputError.at(best, f"holds the best weights, and {fault}", "take the newest checkpoint instead")
         if self.adapted:
             load_trainable_state(self.model, best)
+        elif self._spread:
+            self._spread_weights_of(best)
         else:
             super()._load_best_model()
 
+    def _spread_weights_of(self, folder: Path) -> None:
+        present = self.model.state_dict()
+        for file in sorted(folder.glob("model*.safetensors")):
+            copy_into(present, load_file(file), file)
+
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
-        if self.sharded:
+        if self._pickling_library is not None:
             super()._save_optimizer_and_scheduler(output_dir)
             return
+        state = self.optimizer.state_dict()
+        state = whole_nested(state) if self._spread else state
         if not self.args.should_save:
             return
         try:
-            state = self.optimizer.state_dict()
             if first_not_finite([(_OPTIMIZER, tensor) for tensor in tensors_in(state)]) is not None:
                 raise DivergedError(f"step {self.state.global_step}: the optimizer's state is not finite; not saved")
             save_plain(Path(output_dir), _OPTIMIZER, state)
@@ -276,12 +327,14 @@ class CheckpointedTrainer(Trainer):
             raise ModelError.at("training.optim", what, fix) from error
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        if checkpoint is None or self.sharded:
+        if checkpoint is None or self._pickling_library is not None:
             super()._load_optimizer_and_scheduler(checkpoint)
             return
         folder = Path(checkpoint)
         if (folder / f"{_OPTIMIZER}.json").exists():
-            self.optimizer.load_state_dict(load_plain(folder, _OPTIMIZER))
+            state = load_plain(folder, _OPTIMIZER)
+            state = spread_optimizer_state(state, self.optimizer.param_groups) if self._spread else state
+            self.optimizer.load_state_dict(state)
             self.lr_scheduler.load_state_dict(load_plain(folder, _SCHEDULER))
 
     def _save_scaler(self, output_dir: str) -> None:
@@ -343,34 +396,3 @@ class CheckpointedTrainer(Trainer):
         if began is not None and began["epoch"] == epoch and (self.state.epoch or 0) > epoch:
             restore_random_state(began["random"], self.args.device)
         self._epoch_began = {"epoch": epoch, "random": self._random_state()}
-
-
-class _Place(TrainerCallback):
-    """Tells a trainer where in its loop it is."""
-
-    def __init__(self, trainer: CheckpointedTrainer) -> None:
-        self.trainer = trainer
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """The Trainer has just set its sums to 0."""
-        del args, state, control, kwargs
-        self.trainer.begin_training()
-
-    def on_epoch_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """The order of the epoch is about to be drawn."""
-        del args, state, control, kwargs
-        self.trainer.begin_epoch()
-
-
-def first_not_finite(named: list[tuple[str, Tensor]]) -> str | None:
-    """The name of a tensor that holds NaN or an infinity; None where none does. One wait for the device."""
-    numbers = [(name, tensor) for name, tensor in named if tensor.is_floating_point() and tensor.numel()]
-    if not numbers:
-        return None
-    largest = torch._foreach_norm([tensor for _, tensor in numbers], float("inf"))
-    finite = torch.isfinite(torch.stack([value.float().to(largest[0].device) for value in largest])).tolist()
-    return next((name for (name, _), good in zip(numbers, finite, strict=True) if not good), None)

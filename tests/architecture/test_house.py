@@ -12,7 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "balora"
 
 ROWS: list[set[str]] = [
-    {"cache", "errors", "escaping", "limited_process", "optional", "redaction", "settings", "strict_json", "task"},
+    {"cache", "errors", "escaping", "optional", "redaction", "settings", "task"},
+    {"limited_process", "strict_json"},
     {"losses", "data", "models", "adapters", "artefacts", "figures"},
     {"teacher", "evaluation", "lab"},
     {"training"},

@@ -24,6 +24,7 @@ from balora.study.jobs import Job, Outcome
 from balora.study.measures import measured_scores
 from balora.study.preparing import PreparedLab, make_lab
 from balora.study.store import OUTCOME, send_done
+from balora.study.trained import adopt_trained, note_trained, read_trained
 
 LONGEST_WAIT_S = 120.0
 """For a process of an earlier launch that still holds the run folder."""
@@ -69,9 +70,15 @@ def _run(job: Job, began: float) -> Outcome:
     recipe = parse_recipe(job.details["recipe"], origin=f"run {job.identity}")
     recipe = recipe.model_copy(update={"output": recipe.output.model_copy(update={"dir": folder})})
     before = uses()
-    result = _train(recipe, folder)
+    training = job.details["training"]
+    trained = read_trained(folder, training)
+    adopted = None if trained is not None or folder.exists() else adopt_trained(folder, training)
+    trained = adopted if adopted is not None else trained
+    if trained is None:
+        trained = finite(_training_scores(_train(recipe, folder).metrics))
+        note_trained(folder, training, trained)
     scores = {
-        **_training_scores(result.metrics),
+        **trained,
         **measured_scores(folder, job.details["measures"], job.details["lab"]),
     }
     if not job.details["keep_checkpoints"]:
@@ -79,7 +86,8 @@ def _run(job: Job, began: float) -> Outcome:
             shutil.rmtree(checkpoint, ignore_errors=True)
     outcome = Outcome(job.identity, "done", finite(scores), costs_of(folder), seconds=time.monotonic() - began)
     document = {"identity": job.identity, "scores": dict(outcome.scores), "costs": dict(outcome.costs)}
-    facts = {"seconds": round(outcome.seconds, 3), "shared": _used_since(before)}
+    shared = {**_used_since(before), **({"training": [1, 0]} if adopted is not None else {})}
+    facts = {"seconds": round(outcome.seconds, 3), "shared": shared}
     write_json_atomically(folder / OUTCOME, {**document, **facts})
     if job.details["store"] is not None:
         send_done(job.details["store"], folder)

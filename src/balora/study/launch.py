@@ -193,6 +193,7 @@ class _Launch:
             "recipe": dump_recipe(run.recipe),
             "folder": str(self.board.run_folder(run.identity)),
             "log": str(self.folder / LOGS / f"{run.identity}.txt"),
+            "training": run.training,
             "measures": dict(run.measures),
             "lab": None if run.lab is None else run.lab.as_json(),
             "threads": self.threads,

@@ -55,6 +55,8 @@ class PlannedRun:
     measures: Mapping[str, Any]
     """What is measured after training: `evaluate`, `audit`, `lab`."""
     lab: PreparedLab | None
+    training: str
+    """Content address of the training alone; runs that share it differ in what is measured."""
 
     def __str__(self) -> str:
         chosen = "".join(f", {key.rsplit('.', 1)[-1]} {_shown(value)}" for key, value in self.chosen.items())
@@ -111,7 +113,8 @@ class Planner:
             self.fingerprints.know(lab.fingerprints)
         measured = {**measures, "lab": measures["lab"] and lab and [measures["lab"], lab.task.name, lab.model.name]}
         identity = identity_of(recipe, self._with_fingerprints(measured), self.fingerprints)
-        return PlannedRun(identity, cell, seed, stage, dict(chosen), recipe, measures, lab)
+        training = identity_of(recipe, {}, self.fingerprints)
+        return PlannedRun(identity, cell, seed, stage, dict(chosen), recipe, measures, lab, training)
 
     def _with_fingerprints(self, measures: Mapping[str, Any]) -> dict[str, Any]:
         """The measurements with the content of the files that they read in place of their names."""

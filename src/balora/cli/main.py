@@ -19,6 +19,8 @@ import typer
 from balora.cli import audit, demo, doctor, evaluate, factors, plan, recipes, study, train, validate
 from balora.cli.failures import HUNG_UP, INTERRUPTED, TERMINATED, failure_of, stopped_run
 from balora.cli.output import no_secrets_shown, print_error, print_json, print_message, print_result
+from balora.cli.processes import speaks
+from balora.errors import InputError, StoppedError
 from balora.optional import hush_optional_packages
 
 app = typer.Typer(
@@ -89,12 +91,13 @@ def _run(given: list[str]) -> int:
             return _report(stop.__context__, debug=False, as_json=False)
         stopped = stopped_run(stop)
         if stopped is not None:
-            print_message(str(stopped))
+            if speaks():
+                print_message(str(stopped))
             return _report(stopped, debug=debug, as_json="--json" in words)
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except BaseException as error:
         code = _report(error, debug=debug, as_json="--json" in words)
-    if code in {INTERRUPTED, TERMINATED, HUNG_UP}:
+    if code in {INTERRUPTED, TERMINATED, HUNG_UP} and speaks():
         print_message(f"stopped{_AFTER_A_STOP.get(words[0], '')}")
     return code
 
@@ -107,6 +110,8 @@ def _report(error: BaseException, *, debug: bool, as_json: bool) -> int:
         # The reader of stdout left; what is still buffered must go somewhere when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return failure.exit_code
+    if isinstance(error, InputError | StoppedError) and not speaks():
+        return failure.exit_code  # the first process of this machine finds and says the same
     for line in failure.lines:
         print_error(line)
     if as_json:

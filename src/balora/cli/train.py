@@ -8,6 +8,7 @@ import typer
 
 from balora.cli.arguments import DryRunOption, JsonOption, OverridesArgument, QuietOption, RecipeArgument, ResumeOption
 from balora.cli.output import chatter_to_stderr, print_json, print_result, quiet_libraries, two_columns
+from balora.cli.processes import tells_results
 from balora.errors import StoppedError
 
 
@@ -39,6 +40,8 @@ def train(
                 result = run_training(loaded, recipe_text=text, resume=resume, show_progress=not quiet)
             except StoppedError as stop:  # typer would make a KeyboardInterrupt an exit without a word
                 raise SystemExit(stop.exit_code) from stop
+    if not tells_results():
+        return
     if dry_run and as_json:
         print_json(_planned(loaded, planned))
     elif dry_run:

@@ -57,6 +57,7 @@ from balora.run.parts import (
 )
 from balora.run.resources.exhausted import memory_explained
 from balora.training import BALoraTrainer, GracefulStop, MetricsFile, ProgressLine
+from balora.training.together import all_or_none, is_first_process
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +100,18 @@ def train(
     if not isinstance(recipe, Recipe):
         text, _ = read_recipe_text(recipe)
         recipe, recipe_text = load_recipe(recipe), recipe_text or text
-    folder = run_folder_of(recipe)
-    console = Console(stderr=True) if show_progress else None
+    folder, writes = run_folder_of(recipe), is_first_process()
+    console = Console(stderr=True) if show_progress and writes else None
     with ExitStack() as held:
         is_there = False
         with suppress(OSError):  # a name that no file system takes: `begin` says so
             is_there = folder.is_dir()
-        if is_there:
+        if is_there and writes:
             held.enter_context(sole_use(folder))
             if resume:
                 tidy(folder)
-        beginning = begin(folder, recipe, resume=resume)
+        # Another process may find the folder that the first has made; what it must not be is the first one's to say.
+        beginning = begin(folder, recipe, resume=resume) if writes or resume else Beginning()
         if beginning.results is not None:
             _tell(console, beginning.notes)
             took_s = float(beginning.earlier.get("train_seconds") or 0.0)
@@ -125,15 +127,17 @@ def train(
             check_base_read(folder, recipe, beginning)
             trainer.base_document = record.model["base"]
         _tell(console, record.notes)
-        if beginning.checkpoint is None and not resume:
-            make_run_folder(folder)
-            if not is_there:
-                held.enter_context(sole_use(folder))
-            _write_start(folder, record, recipe, recipe_text, inputs, prepared)
-        with _disk_in_words(folder, "the record of the run"):
-            record.write(folder)
-            held.enter_context(signed(folder))
-            _set_newer_aside(folder, beginning.step)
+        with all_or_none("starting the run"):
+            if writes and beginning.checkpoint is None and not resume:
+                make_run_folder(folder)
+                if not is_there:
+                    held.enter_context(sole_use(folder))
+                _write_start(folder, record, recipe, recipe_text, inputs, prepared)
+            if writes:
+                with _disk_in_words(folder, "the record of the run"):
+                    record.write(folder)
+                    held.enter_context(signed(folder))
+                    _set_newer_aside(folder, beginning.step)
         return _train_and_record(trainer, recipe, inputs, record, folder, beginning=beginning, console=console)
 
 
@@ -211,7 +215,9 @@ def _train_and_record(
     console: Console | None,
 ) -> RunResult:
     metrics_file = MetricsFile(folder / STEP_METRICS)
-    metrics_file.keep_up_to(beginning.step)
+    writes = is_first_process()
+    if writes:
+        metrics_file.keep_up_to(beginning.step)
     progress = ProgressLine(console)
     stop = GracefulStop(lambda line: _tell(console, [line]))
     for callback in (metrics_file, stop, *([progress] if console is not None else [])):
@@ -225,21 +231,24 @@ def _train_and_record(
         _tell(console, early)
         metrics = {**training_metrics, **final_scores(trainer, inputs)}
         trainer.save_model(str(folder))
-        keep_base_of_its_own(folder)
-        write_json_atomically(folder / ALL_RESULTS, metrics)
-        write_model_card(folder, describe_as_card(recipe, inputs, trainer, metrics, folder))
-        sync_files(folder)
+        if writes:
+            keep_base_of_its_own(folder)
+            write_json_atomically(folder / ALL_RESULTS, metrics)
+            write_model_card(folder, describe_as_card(recipe, inputs, trainer, metrics, folder))
+            sync_files(folder)
         seconds = float(training_metrics.get("train_runtime", 0.0))
         record = record.ended(
             "finished", train_seconds=seconds, peak_cpu_gib=peak.cpu_gib, peak_gpu_gib=peak.gpu_gib, results=metrics
         )
-        record.write(folder)
+        if writes:
+            record.write(folder)
     except BaseException as error:
         failure = explained(error, folder, recipe)
         reason = error if isinstance(failure, KeyboardInterrupt) else failure
         why = str(reason) or type(reason).__name__
         with suppress(OSError):  # a disk that is full takes no record either
-            record.ended(_status_of(error), train_seconds=time.monotonic() - began, failure=why).write(folder)
+            if writes:
+                record.ended(_status_of(error), train_seconds=time.monotonic() - began, failure=why).write(folder)
         if failure is error:
             raise
         raise failure from error

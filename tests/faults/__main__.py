@@ -56,7 +56,7 @@ def run_rows(rows: list[str], given: argparse.Namespace, folder: Path) -> list[F
         figures = chosen.run(folder / row, count)
         print(figures.as_line(), flush=True)
         for failure in figures.failures[:SHOWN_FAILURES]:
-            print(f"      {failure}", flush=True)
+            print(f"      {' '.join(failure.split())[:300]}", flush=True)
         found.append(figures)
     return found
 

@@ -14,6 +14,7 @@ from unittest import mock
 
 from _pytest.outcomes import Skipped
 
+from balora.errors import InputError
 from balora.evaluation.sandbox import Candidate, method, run_many
 from tests.evaluation.sandbox.test_reference_solutions import SETS, Item, solved
 from tests.faults.figures import Figures, measure
@@ -41,7 +42,9 @@ def row(folder: Path, count: int) -> Figures:
     rounds = {}
     for name in ROUNDS:
         loaded = busy(LOAD * (os.cpu_count() or 1)) if name == ROUNDS[-1] else contextlib.nullcontext()
-        with loaded, mock.patch.object(method, "INSIDE", source() / INSIDE):
+        rounds[name] = [False] * len(candidates)
+        with loaded, mock.patch.object(method, "INSIDE", source() / INSIDE), contextlib.suppress(InputError):
+            # The error says that no sandbox works here.
             rounds[name] = [verdict.passed for verdict in run_many(candidates, workers=2)]
 
     def case(number: int) -> str | None:

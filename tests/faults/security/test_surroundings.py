@@ -33,6 +33,8 @@ class Rough:
     """Python run before the command, in its process."""
     prepare: Callable[[Path], object] | None = None
     code: tuple[int, ...] = (0,)
+    run: str = "run"
+    """The run's folder, which is printed."""
     inside: tuple[str, ...] = ()
     """A command that runs the rest of the line."""
 
@@ -66,7 +68,7 @@ ROUGH = {
     "LANG=C": Rough({"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, folder=ODD_FOLDER),
     "no locale at all": Rough({"LANG": None, "LC_ALL": None, "LC_CTYPE": None}),
     "an unknown locale": Rough({"LC_ALL": "xx_XX.nonsense"}),
-    "ASCII output": Rough({"PYTHONIOENCODING": "ascii"}, folder=ODD_FOLDER),
+    "ASCII output": Rough({"PYTHONIOENCODING": "ascii"}, folder=ODD_FOLDER, run="läufe 日本"),
     "spaces and other scripts in the path": Rough(folder=ODD_FOLDER),
     "64 open files": Rough(limits=((resource.RLIMIT_NOFILE, 64),)),
     "no core dumps and a small stack": Rough(limits=((resource.RLIMIT_CORE, 0), (resource.RLIMIT_STACK, 1 << 20))),
@@ -87,7 +89,7 @@ ROUGH = {
     "warnings as errors": Rough({"PYTHONWARNINGS": "default"}),
     "optimised Python": Rough({"PYTHONOPTIMIZE": "2"}),
 }
-QUICK = {"LANG=C", "64 open files"}
+QUICK = {"LANG=C", "64 open files", "ASCII output"}
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +97,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_body(tmp_path_factory.mktemp("base"), "bert")
 
 
-def workplace(folder: Path, base: Path) -> Path:
+def workplace(folder: Path, base: Path, run: str = "run") -> Path:
     folder.mkdir()
     shutil.copytree(base, folder / "base")
     rows = [json.dumps({"text": f"rów {n} {'good' if n % 2 else 'bad'}", "label": n % 2}) for n in range(16)]
@@ -103,7 +105,7 @@ def workplace(folder: Path, base: Path) -> Path:
     (folder / "recipe.yaml").write_text(
         "task: classification\nmodel: {name_or_path: ./base}\ndata: {train: train.jsonl, validation: train.jsonl}\n"
         "adapter: {r: 2}\ntraining: {max_steps: 2, per_device_train_batch_size: 4, logging_steps: 1, save_steps: 1}\n"
-        "output: {dir: run}\n",
+        f"output: {{dir: {run}}}\n",
         encoding="utf-8",
     )
     return folder
@@ -112,7 +114,7 @@ def workplace(folder: Path, base: Path) -> Path:
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in ROUGH])
 def test_a_run_works_or_ends_in_one_line(name: str, base: Path, tmp_path: Path) -> None:
     rough = ROUGH[name]
-    folder = workplace(tmp_path / rough.folder, base)
+    folder = workplace(tmp_path / rough.folder, base, rough.run)
     if rough.prepare is not None:
         rough.prepare(tmp_path)
     environment = os.environ | {"PYTHONPATH": str(Path(balora.__file__).parents[1]), "HF_HUB_OFFLINE": "1"}
@@ -143,8 +145,8 @@ def test_a_run_works_or_ends_in_one_line(name: str, base: Path, tmp_path: Path) 
     assert "Traceback" not in said
     assert b"\x1b[" not in done.stdout + done.stderr, "no colours and no cursor off a terminal"
     if done.returncode == 0:
-        record = json.loads((folder / "run" / "run.json").read_text(encoding="utf-8"))
+        record = json.loads((folder / rough.run / "run.json").read_text(encoding="utf-8"))
         assert record["status"] == "finished"
-        assert (folder / "run" / "adapter_model.safetensors").is_file()
+        assert (folder / rough.run / "adapter_model.safetensors").is_file()
     else:
         assert len([line for line in said.splitlines() if line.startswith("error: ")]) == 1

@@ -9,19 +9,18 @@ import pytest
 from markdown_it import MarkdownIt
 
 from balora.artefacts import model_card
-from balora.artefacts.markdown import LONGEST_TEXT
-from balora.report.escaping import printable
-from tests.artefacts.test_markdown import FIELDS, as_one_line
-from tests.artefacts.test_markdown import PAYLOADS as OF_CARDS
-from tests.report.payloads import PAYLOADS
+from balora.artefacts.card import LONGEST_TEXT
+from balora.escaping import printable
+from tests.artefacts.test_card import FIELDS
 from tests.report.test_html import hostile_page, one_line
 from tests.support.browser import Browser, Opened, find_browser
+from tests.support.payloads import PAYLOADS, on_one_line
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(find_browser() is None, reason="NO BROWSER HERE, no page was opened: install chromium"),
 ]
-EVERY = list(dict.fromkeys([*PAYLOADS, *OF_CARDS]))
+EVERY = list(dict.fromkeys(PAYLOADS))
 RUN, ASK = 16, 6
 """Payloads that run, and that ask for something, where nothing escapes them; the others are for other readers."""
 
@@ -71,7 +70,7 @@ def test_a_card_runs_nothing_of_it_and_shows_it(payload: str, browser: Browser, 
     assert page.said == []
     assert page.scripts == 0
     if len(payload) < LONGEST_TEXT:
-        assert one_line(page.text).count(one_line(as_one_line(payload))) >= len(FIELDS) - 2
+        assert one_line(page.text).count(one_line(on_one_line(payload))) >= len(FIELDS) - 2
 
 
 def _card(field: str, payload: str) -> str:

@@ -55,10 +55,9 @@ def draw_front(
     x = [spread.mean for group in groups for spread in group.x]
     y = [spread.mean for group in groups for spread in group.y]
     front = sorted(pareto_front(x, y, *better) if front is None else front, key=lambda index: (x[index], y[index]))
-    if not isinstance(better[0], str):
-        panel.axvline(better[0], color="#999999", linewidth=0.8, linestyle=":")
-    if not isinstance(better[1], str):
-        panel.axhline(better[1], color="#999999", linewidth=0.8, linestyle=":")
+    for line, ideal in ((panel.axvline, better[0]), (panel.axhline, better[1])):
+        if not isinstance(ideal, str):
+            line(ideal, color="#999999", linewidth=0.8, linestyle=":")
     where: Literal["pre", "post"] = "post" if better[0] == "lower" else "pre"
     panel.step(
         [x[i] for i in front], [y[i] for i in front], where=where, color="#b5b5b5", linewidth=5, alpha=0.5, zorder=0

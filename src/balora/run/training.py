@@ -103,9 +103,7 @@ def train(
     folder, writes = run_folder_of(recipe), is_first_process()
     console = Console(stderr=True) if show_progress and writes else None
     with ExitStack() as held:
-        is_there = False
-        with suppress(OSError):  # a name that no file system takes: `begin` says so
-            is_there = folder.is_dir()
+        is_there = _is_folder(folder)
         if is_there and writes:
             held.enter_context(sole_use(folder))
             if resume:
@@ -139,6 +137,13 @@ def train(
                     held.enter_context(signed(folder))
                     _set_newer_aside(folder, beginning.step)
         return _train_and_record(trainer, recipe, inputs, record, folder, beginning=beginning, console=console)
+
+
+def _is_folder(folder: Path) -> bool:
+    try:
+        return folder.is_dir()
+    except OSError:  # a name that no file system takes: `begin` says so
+        return False
 
 
 def _write_start(

@@ -11,6 +11,7 @@ from balora.errors import OutputError
 from balora.study.board import Board
 from balora.study.carry_out import read_outcome
 from balora.study.document import Study
+from balora.study.hold import LOCK
 from balora.study.jobs import Outcome
 from balora.study.store import RUNS
 from balora.study.storing import RESULTS
@@ -45,11 +46,24 @@ def check_folder(folder: Path, study: Study) -> None:
     try:
         name = json.loads((folder / RESULTS).read_text(encoding="utf-8"))["name"]
     except (OSError, ValueError, KeyError, TypeError):
-        if (folder / STUDY_FILE).is_file() and (folder / RUNS).is_dir():
-            return  # a launch that was stopped before its first results
+        if _was_stopped_early(folder):
+            return
         raise OutputError.at(folder, "already holds something that is no study", fix) from None
     if name != study.settings.name:
         raise OutputError.at(folder, f"holds the study '{name}'", fix)
+
+
+def _was_stopped_early(folder: Path) -> bool:
+    """Whether a launch was stopped before its first results, perhaps while it made these very folders."""
+    if (folder / STUDY_FILE).is_file() and (folder / RUNS).is_dir():
+        return True
+    partial = f".{STUDY_FILE}.partial-"
+    return all(
+        (path.name in {RUNS, SHARED, LOGS, FAILURES} and path.is_dir() and not any(path.iterdir()))
+        or path.name == LOCK
+        or path.name.startswith(partial)
+        for path in folder.iterdir()
+    )
 
 
 def open_folder(folder: Path, study: Study) -> None:

@@ -95,9 +95,14 @@ ODD = [
 HOSTILE = [text.format(canary="{canary}") if "{{" in text else text for text in CODE] + HEAVY + ODD
 
 
+BUSY = 15
+"""The limit is one of processor time; by the clock a machine that much else uses may take this much longer."""
+
+
 @pytest.fixture(scope="module")
 def judge() -> Iterator[AnswerJudge]:
-    with AnswerJudge() as judge:
+    # A hard limit by the clock so far off that only the one on processor time can keep the tests' limit.
+    with AnswerJudge(hard_limit_s=120) as judge:
         judge.judge("\\frac{14}{2}", "7")
         yield judge
 
@@ -120,7 +125,7 @@ def test_a_hostile_answer_costs_two_seconds_and_runs_nothing(number: int, judge:
     verdict = judge.judge(HOSTILE[number].replace("{canary}", str(canary)), "6.5")
     assert not verdict.equal
     assert not canary.exists()
-    assert time.monotonic() - began < 3 * LONGEST_S, "a busy machine may take longer; the limit is processor time"
+    assert time.monotonic() - began < BUSY * LONGEST_S
     assert judge.judge("\\frac{13}{2}", "6.5").equal, "and the next answer is judged as ever"
 
 
@@ -130,7 +135,7 @@ def test_a_hostile_gold_answer_costs_no_more(judge: AnswerJudge) -> None:
         judge.process.wait_until_loaded()
         began = time.monotonic()
         assert not judge.judge("\\frac{13}{2}", text).equal
-        assert time.monotonic() - began < 3 * LONGEST_S
+        assert time.monotonic() - began < BUSY * LONGEST_S
 
 
 @pytest.mark.slow

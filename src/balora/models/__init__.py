@@ -7,6 +7,7 @@ from balora.models.load import (
     build_empty_model,
     check_vocabulary,
     load_config,
+    load_masked_model,
     load_model,
     max_positions,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "differences",
     "fingerprint_of",
     "load_config",
+    "load_masked_model",
     "load_model",
     "load_tokenizer",
     "max_positions",

@@ -108,6 +108,30 @@ def load_model(
     return LoadedModel(model=model, fresh_parameters=tuple(sorted(info["missing_keys"])), notes=notes)
 
 
+def load_masked_model(settings: ModelSettings) -> LoadedModel:
+    """Load an encoder with its masked-language-model head.
+
+    Raises:
+        ModelError: as `load_model`, or no encoder that predicts masked words.
+    """
+    config = load_config(settings)
+    if type(config) not in transformers.MODEL_FOR_MASKED_LM_MAPPING:
+        what = f"'{settings.name_or_path}' ({config.model_type}) is no masked language model"
+        raise ModelError.at("model.name_or_path", what, "name an encoder that was pretrained on masked words")
+    with _explained(settings), _quiet_transformers():
+        model, info = transformers.AutoModelForMaskedLM.from_pretrained(
+            settings.name_or_path,
+            config=config,
+            revision=settings.revision,
+            dtype=settings.dtype,
+            output_loading_info=True,
+            use_safetensors=None if may_unpickle(settings.name_or_path) else True,
+            trust_remote_code=may_run_code(settings.name_or_path, settings.revision),
+        )
+    check_finite(model, settings)
+    return LoadedModel(model=model, fresh_parameters=tuple(sorted(info["missing_keys"])))
+
+
 def build_empty_model(
     settings: ModelSettings, task: Task, *, label_names: Sequence[str] | None = None
 ) -> PreTrainedModel:

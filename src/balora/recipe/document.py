@@ -8,6 +8,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from balora.errors import Problem, RecipeError
 
@@ -111,7 +112,9 @@ def read_document(text: str, origin: str) -> Document:
         what = f"not valid YAML ({_one_line(error.problem or error.context)})"
         raise RecipeError.at(where, what, "check indentation, colons and quotes there") from None
     except YAMLError as error:
-        raise RecipeError.at(origin, f"not valid YAML ({_one_line(str(error))})", "save it as plain UTF-8") from None
+        position = error.position if isinstance(error, ReaderError) else None
+        where = origin if position is None else f"{origin}:{text.count(chr(10), 0, position) + 1}"
+        raise RecipeError.at(where, f"not valid YAML ({_one_line(str(error))})", "save it as plain UTF-8") from None
     except RecursionError:
         raise RecipeError.at(origin, f"nested deeper than {DEEPEST_NESTING} levels", "flatten it") from None
     document = Document(origin, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,23 @@ def test_an_encoder_without_word_head_is_refused(tmp_path: Path) -> None:
     masked_tokenizer().save_pretrained(tmp_path)
     with pytest.raises(ModelError, match="holds no masked-language-model head"):
         masked_twin(ModelSettings(name_or_path=str(tmp_path)))
+
+
+def test_pickled_weights_are_refused_unopened(tmp_path: Path) -> None:
+    settings = pretrained(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(masked_model().state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="safetensors"):
+        masked_twin(settings)
+
+
+def test_an_adapter_that_names_code_is_refused(tmp_path: Path) -> None:
+    settings = pretrained(tmp_path / "base")
+    adapted_classifier(tmp_path / "base", tmp_path / "adapter")
+    path = tmp_path / "adapter" / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"megatron_config": {"x": 1}}))
+    with pytest.raises(ModelError, match="megatron_config"):
+        masked_twin(settings, tmp_path / "adapter")
 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import peft
-import transformers
 from peft.utils import load_peft_weights
 
 from balora.errors import ModelError
 from balora.evaluation.bias.language_model import LanguageModel
-from balora.models import ModelSettings, load_config, load_tokenizer
+from balora.models import ModelSettings, check_adapter, load_masked_model, load_tokenizer
 
 UNDER_THE_WORD_HEAD = (
     "bias of the encoder under the pretrained word head, which was not trained with it: drift may look like bias"
@@ -57,17 +56,13 @@ def masked_twin(settings: ModelSettings, adapter: Path | None = None) -> MaskedT
     Raises:
         ModelError: the model is no encoder or holds no word head, or the adapter does not fit it.
     """
-    name = settings.name_or_path
-    config = load_config(settings)
-    if type(config) not in transformers.MODEL_FOR_MASKED_LM_MAPPING:
-        what = f"'{name}' ({config.model_type}) is no masked language model"
-        raise ModelError.at("bias", what, "bias is measured on causal and masked language models")
-    model, found = transformers.AutoModelForMaskedLM.from_pretrained(
-        name, revision=settings.revision, dtype=settings.dtype, output_loading_info=True
-    )
-    missing = sorted(key for key in found["missing_keys"] if not key.startswith(f"{model.base_model_prefix}."))
+    if adapter is not None:
+        check_adapter(adapter)
+    loaded = load_masked_model(settings)
+    model: Any = loaded.model
+    missing = [key for key in loaded.fresh_parameters if not key.startswith(f"{model.base_model_prefix}.")]
     if missing:
-        what = f"'{name}' holds no masked-language-model head ({missing[0]} is missing)"
+        what = f"'{settings.name_or_path}' holds no masked-language-model head ({missing[0]} is missing)"
         raise ModelError.at("bias", what, "a random head would say nothing; use the checkpoint that was pretrained")
     if adapter is not None:
         model = _adapted(model, adapter)

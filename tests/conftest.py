@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
+
+# A shell lets what it starts in the background ignore Ctrl-C, and balora leaves it so; the tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

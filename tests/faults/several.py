@@ -115,7 +115,8 @@ def row_of_deaths(folder: Path, count: int) -> Figures:
             trouble = published_are_good(place / "run")
             if trouble:
                 return trouble
-            code, printed = finish(start("resume", place))
+            # Stopped before its first checkpoint, a run is started again.
+            code, printed = finish(start("resume" if list_checkpoints(place / "run") else "train", place))
             return _ended_alike(place / "run", whole / "run") if code == 0 else f"resume: {printed[-500:]}"
 
     promise = (

@@ -73,7 +73,7 @@ def test_renaming_and_forgetting_take_everything_below_along() -> None:
         ("a: 1\n  b: 2", "r.yaml:2: not valid YAML"),
         ("a:\n\tb: 1", "r.yaml:2: not valid YAML"),
         ("a: *b", "undefined alias"),
-        ("a: \x07", "r.yaml: not valid YAML"),
+        ("a: \x07", "r.yaml:1: not valid YAML"),
         ("a: 1\n---\nb: 2", "another document"),
         ("a: 1\nb: 2\na: 3", "r.yaml:3: 'a' is given twice (first at r.yaml:1)"),
         ("a: !!python/object/apply:os.system [touch here]", "r.yaml:1: the tag python/object/apply:os.system"),

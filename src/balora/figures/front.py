@@ -59,9 +59,8 @@ def draw_front(
         if not isinstance(ideal, str):
             line(ideal, color="#999999", linewidth=0.8, linestyle=":")
     where: Literal["pre", "post"] = "post" if better[0] == "lower" else "pre"
-    panel.step(
-        [x[i] for i in front], [y[i] for i in front], where=where, color="#b5b5b5", linewidth=5, alpha=0.5, zorder=0
-    )
+    corners = [x[i] for i in front], [y[i] for i in front]
+    panel.step(*corners, where=where, color="#b5b5b5", linewidth=5, alpha=0.5, zorder=0)
     number = 0
     for index, group in enumerate(groups):
         shown = look(index)

@@ -105,9 +105,7 @@ def train(
     with ExitStack() as held:
         is_there = _is_folder(folder)
         if is_there and writes:
-            held.enter_context(sole_use(folder))
-            if resume:
-                tidy(folder)
+            held.enter_context(_sole_tidy_use(folder, tidied=resume))
         # Another process may find the folder that the first has made; what it must not be is the first one's to say.
         beginning = begin(folder, recipe, resume=resume) if writes or resume else Beginning()
         if beginning.results is not None:
@@ -144,6 +142,14 @@ def _is_folder(folder: Path) -> bool:
         return folder.is_dir()
     except OSError:  # a name that no file system takes: `begin` says so
         return False
+
+
+@contextmanager
+def _sole_tidy_use(folder: Path, *, tidied: bool) -> Iterator[None]:
+    with sole_use(folder):
+        if tidied:
+            tidy(folder)
+        yield
 
 
 def _write_start(

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
+from balora.errors import StoppedError
 from balora.training import GracefulStop
+from balora.training.callbacks import stop as callback
 
 
 class _SignalledWhileWriting(io.RawIOBase):
@@ -43,6 +45,20 @@ def test_a_signal_in_the_middle_of_a_write_is_told_after_it(tmp_path: Path) -> N
     assert first == "step 1"
     assert len(others) == 1
     assert others[0].startswith("stopping after this step")
+
+
+def test_what_a_launcher_passes_on_is_no_second_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torchrun's SIGTERM after a Ctrl-C comes late where the machine is busy; another Ctrl-C is the user's own."""
+    monkeypatch.setattr(callback, "process_count", lambda: 2)
+    monkeypatch.setattr(callback, "_ONE_KEYSTROKE_S", 0.0)
+    stop = GracefulStop()
+    with stop:
+        stop.on_train_begin(TrainingArguments(str(tmp_path)), TrainerState(), TrainerControl())
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.asked is signal.SIGINT
+        with pytest.raises(StoppedError):
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_a_reader_that_left_does_not_hold_up_the_end(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:

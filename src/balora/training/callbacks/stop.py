@@ -112,7 +112,9 @@ class GracefulStop(TrainerCallback):
     def _note(self, number: int, _frame: FrameType | None) -> None:
         now_s = time.monotonic()
         if self.asked is not None:
-            if process_count() > 1 and now_s - self._asked_at_s < _ONE_KEYSTROKE_S:
+            # torchrun turns a Ctrl-C into a SIGTERM for its processes, on a busy machine seconds later.
+            passed_on = number == signal.SIGTERM and self.asked is signal.SIGINT
+            if process_count() > 1 and (passed_on or now_s - self._asked_at_s < _ONE_KEYSTROKE_S):
                 return
             raise StoppedError(signal.Signals(number))
         self.asked, self._asked_at_s = signal.Signals(number), now_s

@@ -144,7 +144,12 @@ SELECTIONS = [
     Selection(
         "R20",
         "payloads in every field of reports and cards, in a browser too: no script, no request, text equals input",
-        (SECURITY + "test_browser.py", "tests/report/test_html.py", "tests/artefacts/test_markdown.py"),
+        (
+            SECURITY + "test_browser.py",
+            "tests/report/test_html.py",
+            "tests/artefacts/test_card.py",
+            "tests/test_escaping.py",
+        ),
         60,
     ),
     Selection(

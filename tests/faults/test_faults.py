@@ -59,6 +59,14 @@ def test_every_row_of_the_table_is_there() -> None:
     assert {each.row for each in SELECTIONS} == {name for name, row in ROWS.items() if row.is_selection}
 
 
+@pytest.mark.parametrize("selection", SELECTIONS, ids=lambda selection: selection.row)
+def test_every_selected_test_is_there(selection: Selection) -> None:
+    for name in selection.tests:
+        path, _, test = name.partition("::")
+        assert (Path(__file__).parents[2] / path).exists(), name
+        assert f"def {test.partition('[')[0]}" in (Path(__file__).parents[2] / path).read_text() if test else True, name
+
+
 def check(row: str, folder: Path) -> None:
     figures = ROWS[row].run(folder, ROWS[row].small)
     assert figures.all_held, "\n".join([figures.as_line(), *figures.failures])

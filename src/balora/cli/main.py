@@ -83,6 +83,7 @@ def _run(given: list[str]) -> int:
     hush_optional_packages()
     try:
         with _terminated_by_signal():
+            _refuse_stripped_docstrings()
             result = app(args=words, prog_name="balora", standalone_mode=False)
             sys.stdout.flush()
         code = result if isinstance(result, int) else 0
@@ -117,6 +118,13 @@ def _report(error: BaseException, *, debug: bool, as_json: bool) -> int:
     if as_json:
         print_json(failure.as_json())
     return failure.exit_code
+
+
+def _refuse_stripped_docstrings() -> None:
+    """Under -OO Python drops the docstrings that transformers reads when it is imported, and it fails there."""
+    if sys.flags.optimize > 1:
+        what = "Python runs without docstrings (-OO), and transformers cannot be imported so"
+        raise InputError.at("PYTHONOPTIMIZE", what, "unset it, or set it to 1")
 
 
 def _share_processors() -> None:

@@ -87,7 +87,8 @@ ROUGH = {
     "one thread": Rough({"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}),
     "hidden accelerators": Rough({"CUDA_VISIBLE_DEVICES": ""}),
     "warnings as errors": Rough({"PYTHONWARNINGS": "default"}),
-    "optimised Python": Rough({"PYTHONOPTIMIZE": "2"}),
+    "optimised Python": Rough({"PYTHONOPTIMIZE": "1"}),
+    "Python without docstrings": Rough({"PYTHONOPTIMIZE": "2"}, code=(2,)),
 }
 QUICK = {"LANG=C", "64 open files", "ASCII output"}
 

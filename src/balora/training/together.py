@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 import torch.distributed as dist
 
 from balora.errors import DivergedError, ResourceError
@@ -43,6 +44,15 @@ def from_every_process(value: Any) -> list[Any]:
     found: list[Any] = [None] * process_count()
     dist.all_gather_object(found, value)
     return found
+
+
+def largest_of_all(value: int, device: torch.device) -> int:
+    """The largest of what the processes passed in, on every process; one number sent, and no objects."""
+    if process_count() == 1:
+        return value
+    largest = torch.tensor(value, device=device)
+    dist.all_reduce(largest, op=dist.ReduceOp.MAX)
+    return int(largest)
 
 
 @contextmanager

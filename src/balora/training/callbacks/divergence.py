@@ -17,7 +17,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from balora.artefacts import newest_complete
 from balora.errors import DivergedError
 from balora.training.evidence import Finding, StepEvidence, findings
-from balora.training.together import from_every_process, process_count
+from balora.training.together import from_every_process, largest_of_all
 
 
 class DivergenceGuard(TrainerCallback):
@@ -43,7 +43,7 @@ class DivergenceGuard(TrainerCallback):
         del control
         step = state.global_step + 1
         found, loss = findings(self.evidence.take(), total_norms(kwargs["model"], gradients=not args.fp16))
-        if is_anywhere(bool(found), args.device):
+        if largest_of_all(bool(found), args.device):
             raise DivergedError(describe(step, from_every_process(found), Path(args.output_dir)))
         jump = self.spikes.see(loss)
         if jump and state.is_world_process_zero:
@@ -106,15 +106,6 @@ def _norm(tensors: list[Tensor]) -> Tensor:
     # Weights that FSDP spreads over processes give a number that is spread as well.
     whole = getattr(norm, "full_tensor", None)
     return norm if whole is None else whole()
-
-
-def is_anywhere(here: bool, device: torch.device) -> bool:
-    """Whether something is so on any process."""
-    if process_count() == 1:
-        return here
-    flag = torch.tensor(int(here), device=device)
-    torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
-    return bool(flag)
 
 
 def describe(step: int, by_process: list[list[Finding]], folder: Path) -> str:

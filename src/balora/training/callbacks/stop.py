@@ -11,11 +11,10 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from balora.errors import StoppedError
-from balora.training.together import process_count
+from balora.training.together import largest_of_all, process_count
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ONE_KEYSTROKE_S = 2.0
@@ -100,10 +99,8 @@ class GracefulStop(TrainerCallback):
             raise StoppedError(self.asked)
 
     def _agree(self, args: TrainingArguments) -> None:
-        if args.world_size > 1:
-            highest = torch.tensor(self.asked or 0, device=args.device)
-            torch.distributed.all_reduce(highest, op=torch.distributed.ReduceOp.MAX)
-            self.asked = signal.Signals(int(highest)) if int(highest) else None
+        highest = largest_of_all(self.asked or 0, args.device)
+        self.asked = signal.Signals(highest) if highest else None
 
     def _save_now(self, args: TrainingArguments, control: TrainerControl) -> None:
         args.save_only_model = False

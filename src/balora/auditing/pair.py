@@ -17,7 +17,7 @@ from balora.adapters import adapters_off
 from balora.artefacts.layout import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from balora.errors import ModelError
 from balora.models import ModelSettings
-from balora.run.subject import LoadedSubject, Subject, changes_the_base, find_subject, load_base, load_subject
+from balora.run.subject import LoadedSubject, Subject, base_is_apart, base_of, find_subject, load_subject
 
 Head = Literal["own", "initial", "tuned", "none"]
 
@@ -94,14 +94,7 @@ def find_pair(run: str | Path, base: str | None) -> tuple[Subject, Subject | Non
         if base is None:
             raise ModelError.at("--base", "a whole model does not name what it was tuned from", "give --base MODEL")
         return subject, replace(subject, name=base, folder=None, base=ModelSettings(name_or_path=base))
-    if subject.adapter is None:
-        return subject, replace(subject, name=subject.base.name_or_path, folder=None, whole=None)
-    plain = replace(subject, name=subject.base.name_or_path, folder=None, adapter=None)
-    if subject.residual is not None:
-        return subject, replace(plain, recorded_base=None)
-    if changes_the_base(subject.adapter):
-        return subject, plain
-    return subject, None
+    return subject, base_of(subject) if base_is_apart(subject) else None
 
 
 def load_pair(subject: Subject, base: Subject | None, base_head: str) -> Pair:
@@ -111,7 +104,7 @@ def load_pair(subject: Subject, base: Subject | None, base_head: str) -> Pair:
         ModelError: they do not fit each other.
     """
     tuned = _loaded(subject)
-    other = None if base is None else (load_base(subject) if subject.whole is not None else load_subject(base))
+    other = None if base is None else load_subject(base)
     if other is not None and subject.adapter is None:
         _check_shapes(subject, tuned.model, other.model)
     if subject.adapter is not None:

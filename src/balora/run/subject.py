@@ -252,22 +252,22 @@ def _with_its_base(subject: Subject, home: Path, model: str | None) -> Subject:
     return replace(subject, recorded_base=recorded, base_is_named=model is not None, residual=residual)
 
 
-def load_base(subject: Subject) -> LoadedSubject:
-    """The pretrained model of a run, or of an adapter, as a model of its own."""
-    plain = Subject(
-        subject.base.name_or_path,
-        None,
-        None,
-        subject.recipe,
-        subject.base,
-        None,
-        subject.task,
-        subject.label_names,
-        subject.seed,
-        subject.recorded_base if subject.residual is None else None,
-        subject.base_is_named,
+def base_of(subject: Subject) -> Subject:
+    """The pretrained model of a run, or of an adapter, as a subject of its own."""
+    return replace(
+        subject,
+        name=subject.base.name_or_path,
+        folder=None,
+        adapter=None,
+        whole=None,
+        recorded_base=subject.recorded_base if subject.residual is None else None,
+        residual=None,
     )
-    return load_subject(plain)
+
+
+def load_base(subject: Subject) -> LoadedSubject:
+    """`base_of` a subject, in memory."""
+    return load_subject(base_of(subject))
 
 
 def _recipe_of(folder: Path) -> tuple[Recipe | None, Path]:

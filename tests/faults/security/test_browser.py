@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from balora.artefacts import model_card
 from balora.artefacts.card import LONGEST_TEXT
 from balora.escaping import printable
-from tests.artefacts.test_card import FIELDS
+from tests.artefacts.test_card import FIELDS, card
 from tests.report.test_html import hostile_page, one_line
 from tests.support.browser import Browser, Opened, find_browser
 from tests.support.payloads import PAYLOADS, on_one_line
@@ -74,14 +73,4 @@ def test_a_card_runs_nothing_of_it_and_shows_it(payload: str, browser: Browser, 
 
 
 def _card(field: str, payload: str) -> str:
-    values: dict[str, object] = {
-        "base_name": "org/model",
-        "task": "classification",
-        "method": "pissa",
-        "regularizers": "none",
-        "parameters": "3 of 9 parameters train",
-        "results": {"eval_accuracy": 0.5},
-        "label_names": ("a", "b"),
-    }
-    values[field] = {"results": {f"eval_{payload}": 0.5}, "label_names": (payload, "b")}.get(field, payload)
-    return model_card(**values)  # type: ignore[arg-type]
+    return card(**{field: {"results": {f"eval_{payload}": 0.5}, "label_names": (payload, "b")}.get(field, payload)})

@@ -23,13 +23,13 @@ from tests.support import tiny
 
 PROMISE = "saved, then resumed (1e-6), loaded as plain LoRA and merged (1e-5) in a fresh process with another seed"
 INITS: dict[str, dict[str, Any]] = {
+    "pissa, randomized": {"svd": "randomized", "svd_iterations": 0},
     "pissa": {},
     **{name: {} for name in (*METHODS, *LATER_METHODS)},
-    "pissa, randomized": {"svd": "randomized", "svd_iterations": 0},
     "pissa, randomized with iterations": {"svd": "randomized", "svd_iterations": 4},
     "pissa, folded": {"fold_anchor": True},
 }
-"""The first ones are those of small counts, and anchored."""
+"""The first ones are those of small counts, and anchored; the very first starts at other factors for another seed."""
 FAMILIES = ("llama", "bert")
 SEED, OTHER_SEED = 3, 77
 LIMITS = {"resumed": 1e-6, "plain": 1e-5, "merged": 1e-5}

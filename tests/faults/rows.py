@@ -46,7 +46,7 @@ ROWS: dict[str, Row] = {
     "R7b": Row(several.row_of_spoiled, 24, 24),
     "R8": Row(repeats.row, 1, 20),
     "R9": Row(several.row_of_parity, 3, 24),
-    "R10": Row(reloads.row, 6, 1000),
+    "R10": Row(reloads.row, 9, 1000),
     "R11": Row(several.row_of_deaths, 1, 20),
     "R15": Row(fidelity.row, 12, 591),
     "R24": Row(endurance.row, 400, 10_000),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -11,10 +10,8 @@ from typing import Any, Literal
 
 import peft
 import torch
-from safetensors import safe_open
 
 from balora.adapters import adapters_off
-from balora.artefacts.layout import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from balora.errors import ModelError
 from balora.models import ModelSettings
 from balora.run.subject import LoadedSubject, Subject, base_is_apart, base_of, find_subject, load_subject
@@ -107,8 +104,6 @@ def load_pair(subject: Subject, base: Subject | None, base_head: str) -> Pair:
     other = None if base is None else load_subject(base)
     if other is not None and subject.adapter is None:
         _check_shapes(subject, tuned.model, other.model)
-    if subject.adapter is not None:
-        check_every_weight_is_used(subject.adapter, tuned.model)
     return Pair(subject, tuned, other, _head_for(subject, tuned, other, base_head))
 
 
@@ -121,10 +116,7 @@ def _found(run: str | Path, base: str | None) -> Subject:
 
 def _loaded(subject: Subject) -> LoadedSubject:
     try:
-        with warnings.catch_warnings():
-            # What is missing or too much is said by `check_every_weight_is_used`.
-            warnings.simplefilter("ignore", UserWarning)
-            return load_subject(subject)
+        return load_subject(subject)
     except ModelError as error:
         named = [replace(problem, fix=problem.fix.replace("--model", "--base")) for problem in error.problems]
         raise ModelError(named) from error
@@ -176,28 +168,6 @@ def _trained(modules: Mapping[str, Any], name: str) -> Any:
         return modules[name]
     head, _, rest = name.partition(".")
     return modules[".".join(part for part in (head, "modules_to_save", "default", rest) if part)]
-
-
-def check_every_weight_is_used(adapter: Path, model: Any) -> None:
-    """Refuse an adapter some of whose weights its configuration leaves out, or the other way round.
-
-    `balora.run.adapter_files` compares the file with the base; which layers PEFT adapts, it alone knows.
-
-    Raises:
-        ModelError: names the first ones.
-    """
-    with safe_open(adapter / ADAPTER_WEIGHTS, framework="pt") as weights:
-        saved = {_layer_of(name) for name in weights.keys() if ".lora_A" in name}  # noqa: SIM118 - no mapping
-    held = {_layer_of(name) for name, _ in model.named_parameters() if ".lora_A" in name}
-    strangers = sorted(saved ^ held)
-    if strangers:
-        what = f"{len(strangers)} layers are adapted by {ADAPTER_WEIGHTS} or by {ADAPTER_CONFIG} alone"
-        fix = "save or copy the adapter again, or name the model it was trained on with --base"
-        raise ModelError.at(adapter, f"{what} (first: {', '.join(strangers[:3])})", fix)
-
-
-def _layer_of(name: str) -> str:
-    return name.split(".lora_A")[0].removeprefix("base_model.model.")
 
 
 def _check_shapes(subject: Subject, tuned: Any, base: Any) -> None:

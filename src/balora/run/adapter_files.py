@@ -1,4 +1,4 @@
-"""Whether the tensors of a saved adapter belong to a base model; names, shapes and the adapter's own numbers only."""
+"""Whether the tensors of a saved adapter belong to a base model, before it is loaded and after."""
 
 from __future__ import annotations
 
@@ -58,6 +58,32 @@ def check_adapter_files(folder: Path, empty: PreTrainedModel, base: str) -> None
             problems.append(Problem(str(file), f"{len(every)} tensors in all are like that", every[0].fix))
     if problems:
         raise ModelError(problems)
+
+
+def check_every_weight_is_used(folder: Path, model: nn.Module) -> None:
+    """Refuse an adapter some of whose weights its configuration leaves out, or the other way round.
+
+    `check_adapter_files` compares the file with the base; which layers PEFT adapts, it alone knows.
+
+    Args:
+        folder: where the adapter lies.
+        model: the base with the adapter on it, as PEFT loads it.
+
+    Raises:
+        ModelError: names the first layers.
+    """
+    with safe_open(folder / ADAPTER_WEIGHTS, framework="pt") as weights:
+        saved = {_layer_of(name) for name in weights.keys() if ".lora_A" in name}  # noqa: SIM118 - no mapping
+    held = {_layer_of(name) for name, _ in model.named_parameters() if ".lora_A" in name}
+    strangers = sorted(saved ^ held)
+    if strangers:
+        what = f"{len(strangers)} layers are adapted by {ADAPTER_WEIGHTS} or by {ADAPTER_CONFIG} alone"
+        fix = f"{_AGAIN}, or {_ANOTHER_BASE}"
+        raise ModelError.at(folder, f"{what} (first: {', '.join(strangers[:SHOWN])})", fix)
+
+
+def _layer_of(name: str) -> str:
+    return name.split(".lora_A")[0].removeprefix(_PREFIX)
 
 
 def _not_finite(file: Path, tensors: Mapping[str, torch.Tensor]) -> Iterator[Problem]:

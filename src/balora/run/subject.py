@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -31,7 +32,7 @@ from balora.models import (
     weight_problems,
 )
 from balora.recipe import Recipe, parse_recipe
-from balora.run.adapter_files import check_adapter_files
+from balora.run.adapter_files import check_adapter_files, check_every_weight_is_used
 from balora.run.base import check_base, recorded_base
 from balora.task import Task
 
@@ -164,13 +165,17 @@ def load_subject(subject: Subject) -> LoadedSubject:
     model: Any = loaded.model
     if subject.adapter is not None:
         try:
-            model = peft.PeftModel.from_pretrained(model, str(subject.adapter))
+            with warnings.catch_warnings():
+                # What is missing or too much is said by `check_every_weight_is_used`.
+                warnings.simplefilter("ignore", UserWarning)
+                model = peft.PeftModel.from_pretrained(model, str(subject.adapter))
         except MemoryError:
             raise
         except Exception as error:  # a stranger's file can make the libraries raise anything
             reason = " ".join(str(error).split())[:200]
             what = f"the adapter does not fit '{subject.base.name_or_path}' ({reason})"
             raise ModelError.at(subject.adapter, what, "name the model it was trained on with --model") from error
+        check_every_weight_is_used(subject.adapter, model)
     chosen = best_device()
     return LoadedSubject(model.to(chosen).eval(), tokenizer, chosen, loaded.fresh_parameters, tuple(notes))
 
@@ -298,9 +303,12 @@ def _tokenizer_settings(subject: Subject) -> ModelSettings:
 def _adapter(folder: Path, model: str | None) -> Subject:
     try:
         config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
-        base, kind = model or config["base_model_name_or_path"], config["task_type"]
+        base, kind = model or config["base_model_name_or_path"], config.get("task_type")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError.at(folder / ADAPTER_CONFIG, f"cannot be read ({error})", "save the adapter again") from None
+    outputs = _head_outputs(folder)
+    if kind is None:  # PEFT writes none for a model that it wrapped without being told its task
+        kind = "CAUSAL_LM" if outputs is None else "SEQ_CLS"
     if not base:
         raise ModelError.at(folder / ADAPTER_CONFIG, "names no base model", "name it with --model")
     if kind not in _TASKS:
@@ -309,19 +317,21 @@ def _adapter(folder: Path, model: str | None) -> Subject:
     settings = ModelSettings(name_or_path=base)
     if _TASKS[kind] == "generation":
         return Subject(str(folder), folder, folder, None, settings, None, "generation", None)
-    outputs = _head_outputs(folder)
+    if outputs is None:
+        what = "the adapter holds no classification head"
+        raise ModelError.at(folder, what, "save it with its head (modules_to_save)")
     names = _names_in(load_config(settings), outputs)
     task: Task = "regression" if outputs == 1 else "classification"
     return Subject(str(folder), folder, folder, None, settings, None, task, names if outputs > 1 else None)
 
 
-def _head_outputs(folder: Path) -> int:
-    """How many outputs the saved head has."""
+def _head_outputs(folder: Path) -> int | None:
+    """How many outputs the saved head has; None where there is none."""
     with safe_open(folder / ADAPTER_WEIGHTS, framework="pt") as weights:
         for name in weights.keys():  # noqa: SIM118 - safe_open is no mapping
             if name.endswith(_HEADS):
                 return int(weights.get_slice(name).get_shape()[0])
-    raise ModelError.at(folder, "the adapter holds no classification head", "save it with its head (modules_to_save)")
+    return None
 
 
 def _names_in(config: Any, outputs: int) -> tuple[str, ...]:

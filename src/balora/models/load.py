@@ -92,13 +92,9 @@ def load_model(
         model, info = _auto_class(config, task).from_pretrained(
             settings.name_or_path,
             config=config,
-            revision=settings.revision,
-            dtype=settings.dtype,
             attn_implementation=settings.attn_implementation,
             quantization_config=quantization_config(settings, config, keep),
-            output_loading_info=True,
-            use_safetensors=None if may_unpickle(settings.name_or_path) else True,
-            trust_remote_code=may_run_code(settings.name_or_path, settings.revision),
+            **_guarded(settings),
         )
     check_vocabulary(model, tokenizer, settings)
     check_finite(model, settings)
@@ -120,13 +116,7 @@ def load_masked_model(settings: ModelSettings) -> LoadedModel:
         raise ModelError.at("model.name_or_path", what, "name an encoder that was pretrained on masked words")
     with _explained(settings), _quiet_transformers():
         model, info = transformers.AutoModelForMaskedLM.from_pretrained(
-            settings.name_or_path,
-            config=config,
-            revision=settings.revision,
-            dtype=settings.dtype,
-            output_loading_info=True,
-            use_safetensors=None if may_unpickle(settings.name_or_path) else True,
-            trust_remote_code=may_run_code(settings.name_or_path, settings.revision),
+            settings.name_or_path, config=config, **_guarded(settings)
         )
     check_finite(model, settings)
     return LoadedModel(model=model, fresh_parameters=tuple(sorted(info["missing_keys"])))
@@ -252,6 +242,17 @@ def _auto_class(config: transformers.PretrainedConfig, task: Task) -> Any:
     if config.is_encoder_decoder:
         return transformers.AutoModelForSeq2SeqLM
     return transformers.AutoModelForCausalLM
+
+
+def _guarded(settings: ModelSettings) -> dict[str, Any]:
+    """What every reading of weights asks for: this revision and format, no pickle and no code unless allowed."""
+    return {
+        "revision": settings.revision,
+        "dtype": settings.dtype,
+        "output_loading_info": True,
+        "use_safetensors": None if may_unpickle(settings.name_or_path) else True,
+        "trust_remote_code": may_run_code(settings.name_or_path, settings.revision),
+    }
 
 
 @contextmanager

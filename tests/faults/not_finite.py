@@ -127,7 +127,7 @@ def make_trainer(folder: Path, kind: str) -> BALoraTrainer:
     schedules = {f"{term}_schedule": "constant" for term in TERMS}
     classifies = kind == "classes"
     base = tiny.build("roberta", "sequence_classification", num_labels=3) if classifies else tiny.build("llama")
-    return BALoraTrainer(
+    trainer = BALoraTrainer(
         model=prepare_model(base, AdapterConfig(r=2)),
         args=rows.arguments(
             folder,
@@ -143,6 +143,8 @@ def make_trainer(folder: Path, kind: str) -> BALoraTrainer:
         train_dataset=rows.classified_rows(60) if classifies else rows.language_rows(60),
         data_collator=rows.collator("classification" if classifies else "generation"),
     )
+    trainer.remove_callback(transformers.PrinterCallback)  # its lines would hide the row's
+    return trainer
 
 
 def case(folder: Path, kind: str, place: str, value: float, moment: str) -> str | None:

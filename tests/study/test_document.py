@@ -64,10 +64,39 @@ def test_what_is_wrong(study_text: MakeStudy, extra: str, told: str) -> None:
 
 
 def test_tables_figures_and_published_numbers_are_passed_on(study_text: MakeStudy) -> None:
-    study = parse_study(study_text("tables: [{rows: method}]\nfigures: [{kind: dots}]\npublished: [{value: 1}]\n"))
+    number = "{levels: {method: PiSSA}, value: 1}"
+    study = parse_study(study_text(f"tables: [{{rows: method}}]\nfigures: [{{kind: dots}}]\npublished: [{number}]\n"))
     assert study.settings.tables == [{"rows": "method"}]
     assert study.settings.figures == [{"kind": "dots"}]
-    assert study.settings.published == [{"value": 1}]
+    assert study.settings.published == [{"levels": {"method": "PiSSA"}, "value": 1}]
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (
+            "{levels: {metod: PiSSA}, value: 1}",
+            "published.0.levels.metod: no axis is called 'metod'; did you mean 'method'?",
+        ),
+        ("{rows: method, columns: tsk, names: [a], values: {A: [1]}}", "published.0.columns: no axis is called 'tsk'"),
+        ("{levels: {method: A}, valu: 1}", "published.0.valu: unknown key; did you mean 'value'?"),
+        ("{levels: {method: A}, value: about 90}", "published.0.value: is 'about 90'; write a number"),
+        ("{levels: {method: A}, value: 1, deviation: '±2'}", "published.0.deviation: is '±2'; write a number"),
+        ("{value: 1}", "published.0.levels: names no place"),
+    ],
+)
+def test_a_published_number_that_would_stand_nowhere_is_told_with_its_line(
+    written: str, said: str, study_text: MakeStudy
+) -> None:
+    text = study_text(f"published:\n  - {written}\n")
+    with pytest.raises(RecipeError) as error:
+        parse_study(text)
+    line = text.splitlines().index(f"  - {written}") + 1
+    assert f"study.yaml:{line} {said}" in "\n".join(map(str, error.value.problems))
+
+
+def test_a_published_level_that_the_study_does_not_run_is_left_out(study_text: MakeStudy) -> None:
+    parse_study(study_text("published: [{levels: {method: a method of the paper}, value: 1, deviation: null}]\n"))
 
 
 def test_a_profile_replaces_what_it_names(study_text: MakeStudy, tmp_path: Path) -> None:

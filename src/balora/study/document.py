@@ -18,6 +18,7 @@ from balora.study.layout_checks import check_layouts
 from balora.study.metrics import LAB_METRICS
 from balora.study.overrides import apply_overrides
 from balora.study.profiles import apply_profile, begin_from_like
+from balora.study.published import check_published
 from balora.study.settings import StudySettings
 from balora.study.subtree import cut
 from balora.study.validation import validated
@@ -208,7 +209,7 @@ def _prepare(document: Document) -> tuple[Document | None, list[FoundProblem]]:
 
 
 def _layouts(document: Document, settings: StudySettings | None, axes: list[Axis]) -> Iterator[FoundProblem]:
-    """What is wrong with tables and figures; metrics that follow from the recipe are checked by the report."""
+    """What is wrong with tables, figures and published numbers; the report checks metrics that the recipe brings."""
     if not axes:
         return
     metrics = None
@@ -219,6 +220,7 @@ def _layouts(document: Document, settings: StudySettings | None, axes: list[Axis
     named = settings.compare if settings is not None else None
     compare = named or next((axis.name for axis in axes if axis.name == "method"), axes[0].name)
     yield from check_layouts(document, axes, metrics, compare)
+    yield from check_published(document, {axis.name: axis.labels for axis in axes})
 
 
 def _across(document: Document, settings: StudySettings, axes: list[Axis]) -> Iterator[FoundProblem]:

@@ -6,11 +6,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from balora.errors import did_you_mean
+from balora.recipe.document import Document, FoundProblem, KeyPath
+
 METRICS = "metrics"
 """The word that puts metrics, not an axis, along the top."""
 
 _NUMBER = re.compile(r"\s*(-?\d+(?:\.\d+)?)\s*(?:±\s*(\d+(?:\.\d+)?))?\s*")
 _KEYS = {"source", "rows", "columns", "names", "values", "metric", "metric_of", "levels"}
+_ENTRY_KEYS = ("levels", "metric", "value", "deviation", "source")
 
 
 def one_by_one(entries: Sequence[Any]) -> list[Any]:
@@ -28,6 +32,47 @@ def one_by_one(entries: Sequence[Any]) -> list[Any]:
     for entry in entries:
         found += _of_table(entry) if isinstance(entry, Mapping) and "values" in entry else [entry]
     return found
+
+
+def check_published(document: Document, axes: Mapping[str, Sequence[str]]) -> Iterator[FoundProblem]:
+    """Published numbers that stand nowhere: at an axis that the study has not, or that are none.
+
+    Levels may be missing in the study, which may hold a part of what a paper ran.
+
+    Args:
+        document: the whole study; what `one_by_one` refuses is told where the settings are checked.
+        axes: name -> levels.
+    """
+    written = document.values.get("published")
+    for at, entry in enumerate(written if isinstance(written, list) else ()):
+        if not isinstance(entry, Mapping):
+            continue
+        place: KeyPath = ("published", at)
+        for path, axis in _named_axes(entry):
+            if axis not in axes:
+                what = f"no axis is called '{axis}'"
+                yield document.problem((*place, *path), what, did_you_mean(str(axis), axes))
+        if "values" not in entry:
+            yield from (document.problem((*place, *path), what, fix) for path, what, fix in _faults_of(entry))
+
+
+def _named_axes(entry: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Any]]:
+    levels = entry.get("levels")
+    yield from ((("levels", str(axis)), axis) for axis in (levels if isinstance(levels, Mapping) else ()))
+    if "values" in entry:
+        yield from (((key,), entry[key]) for key in ("rows", "columns") if key in entry and entry[key] != METRICS)
+
+
+def _faults_of(entry: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]]:
+    for key in entry:
+        if key not in _ENTRY_KEYS:
+            yield (str(key),), "unknown key", did_you_mean(str(key), _ENTRY_KEYS)
+    if not isinstance(entry.get("levels"), Mapping):
+        yield ("levels",), "names no place", "write levels: {<axis>: <level>}"
+    for key in ("value", "deviation"):
+        value = entry.get(key)
+        if isinstance(value, bool) or (not isinstance(value, int | float) and (key == "value" or value is not None)):
+            yield (key,), f"is {'missing' if value is None else repr(value)}", "write a number such as 90.7"
 
 
 def _of_table(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

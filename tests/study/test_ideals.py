@@ -98,6 +98,26 @@ def test_the_front_and_the_summary_know_it(tmp_path: Path) -> None:
     assert "on the Pareto front of the means: none." in words
 
 
+def test_an_average_is_one_of_distances() -> None:
+    """Gaps of -0.5 and 0.5 at two tasks are no gap of 0: who has 0.1 at both is closer."""
+    at = {("wide", "a"): -0.5, ("wide", "b"): 0.5, ("close", "a"): 0.1, ("close", "b"): 0.1}
+    found = study(
+        {"method": ["wide", "close"], "task": ["a", "b"]},
+        lambda levels, seed: {GAP.key: at[levels["method"], levels["task"]] + seed * 1e-3},
+        metrics=(GAP,),
+    )
+    (table,) = build_tables(found)
+    assert [column.title for column in table.columns] == ["a", "b", "average: distance to 0"]
+    means = [table.cells[row, 2].summary.mean for row in ("wide", "close")]
+    assert means == pytest.approx([0.5, 0.101], abs=1e-3)
+    assert table.columns[2].metric.better == "lower"
+    assert [table.cells[row, 2].standing for row in ("wide", "close")] == ["", "clear"]
+    (dots,) = score_figures(found, FigureLayout(kind="dots", metric=GAP.key, average_over="task"))
+    assert "distance to 0" in dots.title
+    (against,) = build_tables(replace(found, tables=({"columns": "metrics", "average_over": "task"},)))
+    assert [column.title for column in against.columns] == [f"{GAP.title}: distance to 0"]
+
+
 def test_a_sweep_chooses_the_closest(sweep: tuple) -> None:  # noqa: F811
     scores: dict[float, list[float | None]] = {1e-4: [-0.5, -0.5], 3e-4: [0.1, -0.1], 1e-3: [0.3, 0.3]}
     assert rate(chosen(sweep, scores, key="lab.stereotype_gap")) == 3e-4

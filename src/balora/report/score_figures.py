@@ -83,12 +83,12 @@ def _dots(results: StudyResults, layout: FigureLayout) -> Iterator[Drawn]:
         levels = selected(results, layout.only, axis)
         found = {level: measure(results, {**page.fixed, axis: level}, quantity) for level in levels}
         spreads = {level: spread for level, each in found.items() if (spread := _spread(each))}
-        title = page.titled(layout.title or f"{quantity.metric.title} by {axis}{over}")
+        title = page.titled(layout.title or f"{quantity.shown.title} by {axis}{over}")
         if not spreads:
             yield Drawn(layout.kind, title, "Nothing was measured yet.", "")
             continue
         names, values = list(spreads), list(spreads.values())
-        label = label_of(quantity.metric) + over
+        label = label_of(quantity.shown) + over
         if layout.kind == "bars":
             figure = draw_bars(names, [(label, values)])
         else:
@@ -105,7 +105,7 @@ def _lines(results: StudyResults, layout: FigureLayout) -> Iterator[Drawn]:
     axis = layout.x or next(iter(numeric_axes(results)), None)
     if quantity is None or axis is None:
         return
-    title = layout.title or f"{quantity.metric.title} along {axis}"
+    title = layout.title or f"{quantity.shown.title} along {axis}"
     levels = selected(results, layout.only, axis)
     places = numbers_of(levels)
     if places is None:
@@ -123,7 +123,7 @@ def _lines(results: StudyResults, layout: FigureLayout) -> Iterator[Drawn]:
             if known:
                 lines.append(Line(name, [x for x, _ in known], [spread for _, spread in known]))
             rows += [[name, level, *_cells(each)] for level, each in zip(levels, found, strict=True)]
-        svg = svg_of(draw_lines(lines, axis, label_of(quantity.metric))) if lines else ""
+        svg = svg_of(draw_lines(lines, axis, label_of(quantity.shown))) if lines else ""
         caption = f"Means over seeds. {_INTERVALS}" if lines else "Nothing was measured yet."
         yield Drawn("lines", page.titled(title), caption, svg, (compared or "", axis, *_CELL_HEADER), rows)
 
@@ -137,7 +137,7 @@ def _front(results: StudyResults, layout: FigureLayout) -> Iterator[Drawn]:
     if up is None or across is None:
         return
     axis, along = results.compare, layout.along
-    title = layout.title or f"{up.metric.title} against {across.metric.title}"
+    title = layout.title or f"{up.shown.title} against {across.shown.title}"
     for page in pages(results, layout, [axis, along, layout.average_over]):
         groups: list[Group] = []
         rows: list[list[str]] = []
@@ -161,17 +161,17 @@ def _front(results: StudyResults, layout: FigureLayout) -> Iterator[Drawn]:
         if not groups:
             yield Drawn("front", page.titled(title), "No run has both quantities yet.", "")
             continue
-        better = better_of(across.metric), better_of(up.metric)
-        front = front_of([(x, y) for x, y, _ in places], across.metric, up.metric)
+        better = better_of(across.shown), better_of(up.shown)
+        front = front_of([(x, y) for x, y, _ in places], across.shown, up.shown)
         for index in front:
             rows[places[index][2]][-1] = "on the front"
-        figure = draw_front(groups, (label_of(across.metric), label_of(up.metric)), better, front)
+        figure = draw_front(groups, (label_of(across.shown), label_of(up.shown)), better, front)
         names = ", ".join(rows[places[index][2]][0] for index in front)
         caption = (
             f"Filled marks are on the Pareto front of the means (no other has a better mean in both): {names}. "
             "Crosses are 95 % intervals over seeds; where they overlap, the order may be chance."
         )
-        header = (axis if not along else f"{axis}, {along}", across.metric.title, up.metric.title, "")
+        header = (axis if not along else f"{axis}, {along}", across.shown.title, up.shown.title, "")
         yield Drawn("front", page.titled(title), caption, svg_of(figure), header, rows)
 
 
@@ -186,7 +186,7 @@ def _heat_map(results: StudyResults, layout: FigureLayout) -> Iterator[Drawn]:
     down = layout.y or next((axis for axis in [*numeric, *varied_axes(results)] if axis != across), None)
     if quantity is None or across is None or down is None:
         return
-    title = layout.title or f"{quantity.metric.title} over {down} and {across}"
+    title = layout.title or f"{quantity.shown.title} over {down} and {across}"
     rows, columns = selected(results, layout.only, down), selected(results, layout.only, across)
     for page in pages(results, layout, [down, across, layout.average_over]):
         grid = [
@@ -197,17 +197,17 @@ def _heat_map(results: StudyResults, layout: FigureLayout) -> Iterator[Drawn]:
         if all(mean is None for line in means for mean in line):
             yield Drawn("heatmap", page.titled(title), "Nothing was measured yet.", "")
             continue
-        best = _best_cell([[compared_mean(found) for found in line] for line in grid], quantity.metric)
-        labels = down, across, label_of(quantity.metric)
-        digits = quantity.metric.digits
+        best = _best_cell([[compared_mean(found) for found in line] for line in grid], quantity.shown)
+        labels = down, across, label_of(quantity.shown)
+        digits = quantity.shown.digits
         figure = draw_heat_map(rows, columns, means, labels=labels, digits=digits, best=best)
         caption = (
             f"Mean over seeds; the best cell is framed ({down} {rows[best[0]]}, {across} {columns[best[1]]}: "
-            f"{mean_and_deviation(_summary(grid[best[0]][best[1]]), quantity.metric)})."
+            f"{mean_and_deviation(_summary(grid[best[0]][best[1]]), quantity.shown)})."
         )
         header = (f"{down} \\ {across}", *columns)
         table = [
-            [row, *(mean_and_deviation(_summary(found), quantity.metric) for found in line)]
+            [row, *(mean_and_deviation(_summary(found), quantity.shown) for found in line)]
             for row, line in zip(rows, grid, strict=True)
         ]
         yield Drawn("heatmap", page.titled(title), caption, svg_of(figure), header, table)

@@ -38,6 +38,11 @@ class Quantity:
     average_over: str | None = None
     """The axis that is averaged away, seed by seed."""
 
+    @property
+    def shown(self) -> Metric:
+        """What its numbers are: an average of values that should be close to an ideal is one of distances to it."""
+        return self.metric if self.average_over is None else self.metric.distance
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
@@ -66,7 +71,7 @@ def measure(results: StudyResults, levels: Mapping[str, str], quantity: Quantity
     """The final runs at these levels; axes with a single level need not be named.
 
     An average over an axis takes only seeds for which every level of that axis has a value, so that no average mixes
-    different tasks.
+    different tasks. Where `closer` is better it is one of distances to the ideal: gaps of -5 and 5 are no gap of 0.
 
     Raises:
         RecipeError: an axis with several levels is neither fixed nor averaged.
@@ -82,9 +87,10 @@ def measure(results: StudyResults, levels: Mapping[str, str], quantity: Quantity
     if any(part.metric.direction != metric.direction for part in parts):
         return Measured(levels, metric, {}, (Gap(f"the metrics along {axis} have different directions"),))
     complete = set(results.seeds).intersection(*(part.values for part in parts))
-    values = {seed: math.fsum(part.values[seed] for part in parts) / len(parts) for seed in sorted(complete)}
+    compared = [compared_values(part) for part in parts]
+    values = {seed: math.fsum(part[seed] for part in compared) / len(parts) for seed in sorted(complete)}
     missing = tuple(replace(gap, place=part.levels[axis]) for part in parts for gap in part.missing)
-    return Measured(levels, metric, values, missing)
+    return Measured(levels, quantity.shown, values, missing)
 
 
 def compared_values(found: Measured) -> dict[int, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,6 +44,19 @@ class Metric:
         if self.better != "closer":
             return value
         return abs(value - (self.ideal or 0.0) * (self.scale if shown else 1.0))
+
+    @property
+    def distance(self) -> Metric:
+        """Where `closer` is better, the distance to the ideal as a metric of its own: what an average is taken of.
+
+        >>> metric = Metric("a", "share", "closer", scale=100, ideal=0.5).distance
+        >>> metric.title, metric.better
+        ('share: distance to 50', 'lower')
+        """
+        if self.better != "closer":
+            return self
+        title = f"{self.title}: distance to {self.direction.removeprefix('closer to ')}"
+        return replace(self, title=title, better="lower", ideal=None)
 
     @property
     def sign(self) -> int:

@@ -49,7 +49,8 @@ class Column:
     @property
     def metric(self) -> Metric:
         """What its numbers are."""
-        return next((m for at, m in self.quantity.at_level.items() if at in self.levels.values()), self.quantity.metric)
+        at_level = next((m for at, m in self.quantity.at_level.items() if at in self.levels.values()), None)
+        return self.quantity.shown if at_level is None else at_level
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,14 +176,17 @@ def _columns(
     results: StudyResults, layout: TableLayout, axis: str, average: str | None, quantities: Sequence[Quantity]
 ) -> list[Column]:
     if axis == METRICS:
-        return [Column(q.metric.title, replace(q, average_over=average), {}) for q in quantities]
+        averaged = [replace(quantity, average_over=average) for quantity in quantities]
+        return [Column(quantity.shown.title, quantity, {}) for quantity in averaged]
     levels = selected(results, layout.only, axis)
     columns = []
     for quantity in quantities:
         inner = average if average != axis else None
         columns += [Column(level, replace(quantity, average_over=inner), {axis: level}) for level in levels]
         if average == axis and len(levels) == len(results.axes[axis]) > 1:
-            columns.append(Column(AVERAGE, replace(quantity, average_over=axis), {}, is_average=True))
+            over = replace(quantity, average_over=axis)
+            title = AVERAGE + over.shown.title.removeprefix(quantity.metric.title)
+            columns.append(Column(title, over, {}, is_average=True))
     return columns
 
 
@@ -263,6 +267,8 @@ def _standings(
 def _published(results: StudyResults, levels: Mapping[str, str], column: Column) -> Iterable[Published]:
     """Numbers whose levels name this place: every axis that they name agrees, every varied axis is named."""
     axis = column.quantity.average_over
+    if column.quantity.shown != column.quantity.metric:
+        return  # what a paper averages is not the distance
     for entry in results.published:
         named = {str(key): str(level) for key, level in dict(entry.get("levels", {})).items()}
         if axis is not None and named.get(axis, AVERAGE) != AVERAGE:

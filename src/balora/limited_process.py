@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from balora.errors import BaloraError
+from balora.strict_json import parse_json
 
 START_LIMIT_S = 120.0
 """Seconds that a program may take to load; on a busy machine that takes long."""
@@ -114,7 +115,7 @@ class LimitedProcess:
         except BaseException:
             self.close()  # its other replies would be taken for those to a later request
             raise
-        reply: dict[str, Any] = json.loads(line)
+        reply: dict[str, Any] = parse_json(line)
         return reply
 
     def close(self) -> None:

@@ -1,10 +1,11 @@
-"""JSON for files and for other programs: no secret in it, and no number that strict readers refuse."""
+"""JSON for files and other programs: written without secrets and NaN, read with one kind of error for what is none."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from balora.redaction import redacted_document
@@ -19,6 +20,32 @@ def strict_json(document: Any, *, default: Callable[[Any], Any] | None = None) -
     """
     plain = finite_or_null(redacted_document(document))
     return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False, default=default) + "\n"
+
+
+def read_json(path: Path) -> Any:
+    """The document in a file.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no JSON.
+    """
+    return parse_json(path.read_bytes())
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The document in a text, or in bytes of UTF-8.
+
+    >>> parse_json("[" * 100_000)
+    Traceback (most recent call last):
+    ValueError: nested too deeply
+
+    Raises:
+        ValueError: it is none, or lies in more brackets than Python can follow.
+    """
+    try:
+        return json.loads(text if isinstance(text, str) else text.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def finite_or_null(value: Any) -> Any:

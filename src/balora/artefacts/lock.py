@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import platform
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 from balora.artefacts.files import write_json_atomically
 from balora.artefacts.layout import OWNER
 from balora.errors import OutputError
+from balora.strict_json import read_json
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def signed(folder: Path) -> Iterator[None]:
 
 def _owner_of(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / OWNER).read_text(encoding="utf-8"))
+        found = read_json(folder / OWNER)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from balora.artefacts.files import write_into_staged
+from balora.strict_json import parse_json
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -57,7 +58,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     """The manifest in a checkpoint; None where it is missing or not exactly what `write_manifest` wrote."""
     try:
         content = (folder / MANIFEST).read_bytes()
-        document: dict[str, Any] = json.loads(content)
+        document: dict[str, Any] = parse_json(content)
         files = {name: FileEntry(**entry) for name, entry in document["files"].items()}
         names = ("step", "resumable", "processes", "sharded")
         manifest = Manifest(**{name: document[name] for name in names}, files=files)

@@ -12,6 +12,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from balora.artefacts.files import write_into_staged
+from balora.strict_json import read_json
 
 _TENSOR, _PAIRS, _TUPLE, _FLOAT = "$tensor", "$pairs", "$tuple", "$float"
 _MARKS = {_TENSOR, _PAIRS, _TUPLE, _FLOAT}
@@ -41,7 +42,7 @@ def save_plain(folder: Path, name: str, state: Any) -> None:
 
 def load_plain(folder: Path, name: str) -> Any:
     """What `save_plain` wrote: the same types, values and bits, with tensors on the CPU."""
-    document = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    document = read_json(folder / f"{name}.json")
     path = folder / f"{name}.safetensors"
     tensors = load(path.read_bytes()) if path.exists() else {}
     return _from_plain(document, tensors)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -18,6 +17,7 @@ import torch
 
 from balora.artefacts.files import write_json_atomically
 from balora.artefacts.layout import RUN_RECORD
+from balora.strict_json import read_json
 
 RECORDED_PACKAGES = ("balora", "torch", "transformers", "peft", "accelerate", "datasets", "safetensors", "tokenizers")
 
@@ -119,7 +119,7 @@ class RunRecord:
 def read_record(folder: Path) -> dict[str, Any]:
     """The record in a run folder as it stands; empty where there is none that can be read."""
     try:
-        found = json.loads((folder / RUN_RECORD).read_text(encoding="utf-8"))
+        found = read_json(folder / RUN_RECORD)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

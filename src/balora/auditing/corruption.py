@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from balora.data import PromptedText, TextData
 from balora.errors import DataError
 from balora.run.subject import Subject
+from balora.strict_json import read_json
 
 CORRUPTED = "corrupted.json"
 KINDS = ("label_noise", "answer_noise")
@@ -46,7 +46,7 @@ def read_corruption(subject: Subject, own: TextData | None) -> Corruption | None
     if path is None:
         return None
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
         usual = document.get("kind", KINDS[0])
         found = [
             each for each in document["rows"] if each.get("kind", usual) in KINDS and each["given"] != each["true"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,6 +16,7 @@ from balora.auditing.weights import ModuleChange, full_weight, is_matrix
 from balora.errors import ModelError
 from balora.models import ModelSettings, load_config, load_tokenizer
 from balora.run.subject import Subject
+from balora.strict_json import read_json
 
 LARGEST_STEP = 1.0
 """Two models whose matrices differ by more than their own size were not tuned from one another: the difference of
@@ -108,7 +108,7 @@ def _recorded(subject: Subject) -> str | None:
         return subject.recipe.model.name_or_path
     if subject.adapter is None:
         return None
-    config: dict[str, Any] = json.loads((subject.adapter / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    config: dict[str, Any] = read_json(subject.adapter / ADAPTER_CONFIG)
     return config.get("base_model_name_or_path")
 
 

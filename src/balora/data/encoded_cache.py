@@ -16,6 +16,7 @@ from balora.data.encoded import EncodedData
 from balora.data.examples import SPLITS, TextData
 from balora.data.settings import DataSettings
 from balora.data.truncation import SplitLengths
+from balora.strict_json import parse_json, read_json
 
 if TYPE_CHECKING:
     import datasets
@@ -64,7 +65,7 @@ def _described(tokenizer: Any) -> str | None:
     """Everything about a tokenizer that shapes ids; None where it does not tell."""
     if not getattr(tokenizer, "is_fast", False):
         return None
-    backend = json.loads(tokenizer.backend_tokenizer.to_str())
+    backend = parse_json(tokenizer.backend_tokenizer.to_str())
     # These two are left behind by the last call.
     rest = {name: part for name, part in backend.items() if name not in ("truncation", "padding")}
     parts = [
@@ -99,7 +100,7 @@ def _read(home: Path) -> EncodedData | None:
     import pyarrow as pa
 
     try:
-        record = json.loads((home / _RECORD).read_text(encoding="utf-8"))
+        record = read_json(home / _RECORD)
         splits: dict[str, datasets.Dataset] = {}
         for name, facts in record["splits"].items():
             content = (home / f"{name}.arrow").read_bytes()

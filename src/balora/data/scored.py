@@ -22,6 +22,7 @@ from balora.data.settings import DataSettings
 from balora.data.sources import HubDataset, Source, parse_source
 from balora.data.table import Table
 from balora.errors import DataError
+from balora.strict_json import parse_json
 from balora.task import Task
 
 
@@ -134,7 +135,7 @@ def _unzipped(content: bytes, member: str, name: str) -> bytes:
 
 def _listed(content: bytes, key: str, name: str) -> bytes:
     try:
-        document: Any = json.loads(content)
+        document: Any = parse_json(content)
         rows = document[key]
     except (ValueError, KeyError, TypeError):
         raise DataError.at(name, f"no list '{key}' in it", "name the file as its authors publish it") from None

@@ -10,6 +10,7 @@ from typing import Any
 from balora.data.sources import RowSlice, file_ending
 from balora.data.table import BrokenRow, Table, table_of_objects
 from balora.errors import DataError, Problem
+from balora.strict_json import parse_json
 
 
 def read_json(name: str, text: str, rows: RowSlice) -> Table:
@@ -181,12 +182,13 @@ def read_parquet(name: str, content: bytes, rows: RowSlice) -> Table:
 
 def _class_names(metadata: Mapping[bytes, bytes]) -> Iterator[tuple[str, tuple[str, ...]]]:
     try:
-        features = json.loads(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+        features = parse_json(metadata.get(b"huggingface", b"{}")).get("info", {}).get("features", {}).items()
     except (ValueError, AttributeError):
         return
-    for column, feature in features.items():
-        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and feature.get("names"):
-            yield column, tuple(feature["names"])
+    for column, feature in features:
+        names = feature.get("names") if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else None
+        if names and isinstance(names, list) and all(isinstance(name, str) for name in names):
+            yield column, tuple(names)
 
 
 def with_class_names(table: Table, class_names: Mapping[str, tuple[str, ...]]) -> Table:

@@ -16,7 +16,7 @@ from balora.artefacts.layout import RUN_RECORD
 from balora.data.fingerprint import bytes_sha256
 from balora.errors import OutputError
 from balora.evaluation.transcripts import sha256_of
-from balora.strict_json import finite_or_null
+from balora.strict_json import finite_or_null, read_json
 
 FOLDER = "evaluations"
 FORMAT = 1
@@ -49,7 +49,7 @@ def versions() -> dict[str, str]:
 def run_id(folder: Path) -> str | None:
     """A short name of a run: of what it was started with and when; None where there is no record of it."""
     try:
-        record = json.loads((folder / RUN_RECORD).read_text(encoding="utf-8"))
+        record = read_json(folder / RUN_RECORD)
         return sha256_of([record["started_at"], record["command"], record["data"].get("fingerprint")])[:12]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -106,7 +106,7 @@ def write_result(folder: Path, suite: str, identity: str, document: Mapping[str,
 
 def _same(path: Path, document: Mapping[str, Any]) -> bool:
     try:
-        earlier = json.loads(path.read_text(encoding="utf-8"))
+        earlier = read_json(path)
     except (OSError, ValueError):
         return False
     return _compared(earlier) == _compared({"format": FORMAT, **document})

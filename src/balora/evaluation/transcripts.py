@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from balora.errors import OutputError
+from balora.strict_json import parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class Transcripts:
             raise OutputError.at(path, f"cannot be read ({error})", "move it away, or choose another folder") from None
         for line in lines:
             try:
-                found = Written(**json.loads(line))
+                found = Written(**parse_json(line))
             except (ValueError, TypeError):  # cut off when the process was killed
                 continue
             if found.settings_sha256 == self.settings_sha256:

@@ -21,6 +21,7 @@ from balora.lab.corpus import Corpus, write_corpus
 from balora.lab.pretraining import OnStep, PretrainingSettings, pretrain
 from balora.lab.vocabulary import build_tokenizer, vocabulary
 from balora.lab.world import World
+from balora.strict_json import read_json
 
 RECORD_NAME = "pretraining.json"
 """What was built, and the hash of every file beside it; a folder without a true record counts as damaged."""
@@ -99,7 +100,7 @@ def content_hash(world: World, corpus: Corpus, settings: PretrainingSettings) ->
 def read_record(folder: Path) -> dict[str, Any] | None:
     """The record of a cached model; None when it is missing, or any file is not what the record says."""
     try:
-        record: dict[str, Any] = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
+        record: dict[str, Any] = read_json(folder / RECORD_NAME)
         intact = bool(record["files"]) and record["files"] == _hashes(folder) and record["pretraining_s"] >= 0
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -23,6 +23,7 @@ from balora.lab.questions import questions_about, write_questions
 from balora.lab.task import CityTask, TaskFiles, TaskSettings, build_task, write_task
 from balora.lab.world import World, WorldSettings, build_world
 from balora.settings import Settings
+from balora.strict_json import read_json
 
 Twin = Literal["clean", "flawed"]
 
@@ -143,8 +144,8 @@ def measure_run(folder: Path, prepared: PreparedWorld) -> LabScores:
         InputError: the run did not start from this lab, or left no adapter that PEFT reads.
     """
     try:
-        record: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        config: dict[str, Any] = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        record: dict[str, Any] = read_json(folder / "run.json")
+        config: dict[str, Any] = read_json(folder / "adapter_config.json")
         base, names = str(record["model"]["name_or_path"]), record["data"]["label_names"]
     except (OSError, ValueError, KeyError) as error:
         what = f"is not a finished run with an adapter of PEFT's kind ({error})"

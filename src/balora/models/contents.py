@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from transformers import PreTrainedModel
 
 from balora.errors import Problem
 from balora.models.settings import ModelSettings
+from balora.strict_json import read_json
 
 _KEY = "model.name_or_path"
 _WHOLE = "model.safetensors"
@@ -82,7 +82,7 @@ def _cached(settings: ModelSettings, name: str) -> Path | None:
 
 def _shards(index: Path) -> list[Path]:
     try:
-        names = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        names = read_json(index)["weight_map"].values()
         return [index.parent / name for name in sorted(set(names))]
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return []

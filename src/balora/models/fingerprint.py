@@ -26,6 +26,7 @@ from balora.cache import cache_folder, computed_by_one
 from balora.models.contents import weight_files
 from balora.models.load import load_config
 from balora.models.settings import ModelSettings
+from balora.strict_json import parse_json, read_json
 
 LARGE_BYTES = 256 << 20
 """Files above are hashed once; below, reading an answer from a disk gains nothing."""
@@ -112,7 +113,7 @@ def _filled(config: Mapping[str, Any]) -> dict[str, Any]:
     values = {key: value for key, value in config.items() if key != "model_type"}
     with suppress(Exception):  # a kind that this release does not know: compare what was written
         made = transformers.AutoConfig.for_model(str(kind), **values)
-        filled: dict[str, Any] = json.loads(made.to_json_string(use_diff=False))
+        filled: dict[str, Any] = parse_json(made.to_json_string(use_diff=False))
         return filled
     return dict(config)
 
@@ -138,7 +139,7 @@ def _of_file(file: Path) -> dict[str, str]:
     entry = cache_folder() / "fingerprints" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
     with computed_by_one(entry):
         with suppress(OSError, ValueError, KeyError, TypeError):
-            kept = json.loads(entry.read_text(encoding="utf-8"))
+            kept = read_json(entry)
             tensors: dict[str, str] = kept["tensors"]
             if kept["sha256"] == _combined(tensors):
                 return tensors
@@ -157,7 +158,7 @@ def _hashed(file: Path) -> Iterator[tuple[str, str]]:
         return
     with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
         start = 8 + int.from_bytes(content[:8], "little")
-        header: dict[str, Any] = json.loads(content[8:start])
+        header: dict[str, Any] = parse_json(content[8:start])
         header.pop("__metadata__", None)
         with memoryview(content) as view, ThreadPoolExecutor(_threads()) as pool:
 

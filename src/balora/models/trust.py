@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import Any
 from transformers.utils import cached_file
 
 from balora.errors import ModelError, Problem
+from balora.strict_json import read_json
 
 REMOTE_CODE_VARIABLE = "BALORA_TRUST_REMOTE_CODE"
 """Environment variable that names the one model whose code may run: a folder, or `hub id@commit`."""
@@ -199,7 +199,7 @@ def _file(name: str, file: str, revision: str | None) -> Path | None:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        values = read_json(path)
+    except (OSError, ValueError):
         return None
     return values if isinstance(values, dict) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from balora.artefacts import read_record
 from balora.artefacts.layout import RECIPE_RESOLVED, RUN_RECORD, STEP_METRICS
+from balora.strict_json import parse_json, read_json
 from balora.study import Run, StudyResults
 
 AUDIT = "audit.json"
@@ -49,8 +49,8 @@ def audit_of(folder: Path) -> Mapping[str, Any]:
     try:
         if path.stat().st_size > _LARGEST_JSON:
             return {}
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = read_json(path)
+    except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -74,8 +74,8 @@ def _log_lines(path: Path) -> Iterator[dict[str, Any]]:
         with path.open(encoding="utf-8", errors="replace") as stream:
             for text in stream:
                 try:
-                    line = json.loads(text)
-                except (ValueError, RecursionError):
+                    line = parse_json(text)
+                except ValueError:
                     continue
                 if isinstance(line, dict):
                     yield line

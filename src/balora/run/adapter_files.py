@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from transformers.pytorch_utils import Conv1D
 
 from balora.artefacts.layout import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from balora.errors import ModelError, Problem
+from balora.strict_json import read_json
 
 SHOWN = 3
 _PREFIX = "base_model.model."
@@ -39,7 +39,7 @@ def check_adapter_files(folder: Path, empty: PreTrainedModel, base: str) -> None
         ModelError: with every problem, the first few of a kind.
     """
     file = folder / ADAPTER_WEIGHTS
-    config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    config = read_json(folder / ADAPTER_CONFIG)
     try:
         with safe_open(file, framework="pt") as weights:
             tensors = {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118 - no mapping

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from balora.artefacts import read_record, write_json_atomically
 from balora.artefacts.layout import BASE_MODEL
 from balora.errors import ModelError, Problem
 from balora.models import ModelSettings, differences, fingerprint_of
+from balora.strict_json import read_json
 
 FORMAT = 1
 
@@ -32,7 +32,7 @@ def recorded_base(folder: Path, home: Path) -> dict[str, Any] | None:
     """
     found: Any = None
     try:
-        found = json.loads((folder / BASE_MODEL).read_text(encoding="utf-8"))
+        found = read_json(folder / BASE_MODEL)
     except (OSError, ValueError):
         found = (read_record(home).get("model") or {}).get("base")
     return found if isinstance(found, dict) and found.get("weights_sha256") else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,6 +27,7 @@ from balora.run.base import changed_base
 from balora.run.differences import changed_data, changed_processes, changed_settings, refusal
 from balora.run.parts import Inputs
 from balora.run.reading import read_and_check
+from balora.strict_json import read_json
 
 _START_AGAIN = "start again in another folder"
 
@@ -91,7 +91,7 @@ def finished_results(folder: Path, recipe: Recipe) -> dict[str, float] | None:
     if read_record(folder).get("status") != "finished" or not whole:
         return None
     try:
-        results: dict[str, float] = json.loads((folder / ALL_RESULTS).read_text(encoding="utf-8"))
+        results: dict[str, float] = read_json(folder / ALL_RESULTS)
     except (OSError, ValueError):
         return None
     return results

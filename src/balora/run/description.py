@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from balora.run.base import described_base
 from balora.run.beginning import Beginning, described_data
 from balora.run.parts import Inputs
 from balora.run.quantization import describe_base
+from balora.strict_json import read_json
 from balora.training import BALoraTrainer
 
 
@@ -50,7 +50,7 @@ def describe_as_card(
 ) -> str:
     """The model card of a finished run, whose adapter lies in the folder already."""
     config = folder / ADAPTER_CONFIG
-    saved = json.loads(config.read_text(encoding="utf-8")) if config.exists() else {}
+    saved = read_json(config) if config.exists() else {}
     quantized = describe_base(recipe, trainer.model)
     own_base = quantized is not None and not quantized.arguments
     return model_card(

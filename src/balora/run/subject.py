@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -34,6 +33,7 @@ from balora.models import (
 from balora.recipe import Recipe, parse_recipe
 from balora.run.adapter_files import check_adapter_files, check_every_weight_is_used
 from balora.run.base import check_base, recorded_base
+from balora.strict_json import read_json
 from balora.task import Task
 
 CHANGES_THE_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
@@ -188,7 +188,7 @@ def best_device() -> torch.device:
 
 def changes_the_base(adapter: Path) -> bool:
     """Whether loading an adapter of PEFT writes into the base in memory, so that "adapter off" is not the base."""
-    start = json.loads((adapter / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("init_lora_weights")
+    start = read_json(adapter / ADAPTER_CONFIG).get("init_lora_weights")
     return isinstance(start, str) and start.lower().startswith(CHANGES_THE_BASE)
 
 
@@ -302,7 +302,7 @@ def _tokenizer_settings(subject: Subject) -> ModelSettings:
 
 def _adapter(folder: Path, model: str | None) -> Subject:
     try:
-        config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+        config = read_json(folder / ADAPTER_CONFIG)
         base, kind = model or config["base_model_name_or_path"], config.get("task_type")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError.at(folder / ADAPTER_CONFIG, f"cannot be read ({error})", "save the adapter again") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import shutil
@@ -20,6 +19,7 @@ from balora.errors import BaloraError, OutputError, StoppedError
 from balora.evaluation import is_score
 from balora.recipe import Recipe, parse_recipe
 from balora.run import RunResult, train
+from balora.strict_json import read_json
 from balora.study.jobs import Job, Outcome
 from balora.study.measures import measured_scores
 from balora.study.preparing import PreparedLab, make_lab
@@ -103,7 +103,7 @@ def _used_since(before: Mapping[str, tuple[int, int]]) -> dict[str, list[int]]:
 def read_outcome(folder: Path, identity: str) -> Outcome | None:
     """How a run ended that is done; None where it is not."""
     try:
-        found = json.loads((folder / OUTCOME).read_text(encoding="utf-8"))
+        found = read_json(folder / OUTCOME)
         if found["identity"] != identity:
             return None
         return Outcome(identity, "done", found["scores"], found["costs"], seconds=float(found["seconds"]))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 from balora.artefacts import write_json_atomically, write_text_atomically
 from balora.errors import OutputError
+from balora.strict_json import read_json
 from balora.study.board import Board
 from balora.study.carry_out import read_outcome
 from balora.study.document import Study
@@ -44,7 +44,7 @@ def check_folder(folder: Path, study: Study) -> None:
     if not folder.is_dir() or not any(folder.iterdir()):
         return
     try:
-        name = json.loads((folder / RESULTS).read_text(encoding="utf-8"))["name"]
+        name = read_json(folder / RESULTS)["name"]
     except (OSError, ValueError, KeyError, TypeError):
         if _was_stopped_early(folder):
             return
@@ -106,7 +106,7 @@ def write_failure(folder: Path, outcome: Outcome) -> None:
 def _standing_failure(board: Board, identity: str, *, keep_failed: bool) -> Outcome | None:
     """A failure of an earlier launch that still counts: by request, or because its time limit is no larger now."""
     try:
-        found = Outcome(**json.loads((board.folder / FAILURES / f"{identity}.json").read_text(encoding="utf-8")))
+        found = Outcome(**read_json(board.folder / FAILURES / f"{identity}.json"))
     except (OSError, ValueError, TypeError):
         return None
     limit = board.planner.study.settings.budget.time_s

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from balora.errors import OutputError
+from balora.strict_json import read_json
 
 LOCK = "study.lock"
 
@@ -56,7 +57,7 @@ def is_held(folder: Path) -> bool:
 def holder_of(folder: Path) -> str | None:
     """The launcher's process and machine in words; None where nobody wrote them down."""
     try:
-        found = json.loads((folder / LOCK).read_text(encoding="utf-8"))
+        found = read_json(folder / LOCK)
         return f"process {found['pid']} on {found['host']}"
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -11,6 +11,7 @@ from typing import Any
 from balora.artefacts import write_json_atomically
 from balora.data.sources import parse_source
 from balora.recipe import Recipe
+from balora.strict_json import read_json
 
 FORMAT = 1
 """Raised when runs that were done before must not count any more."""
@@ -34,7 +35,7 @@ class Fingerprints:
         """With what an earlier launch wrote down."""
         found = cls()
         try:
-            found._remembered = json.loads(file.read_text(encoding="utf-8"))
+            found._remembered = read_json(file)
         except (OSError, ValueError):
             found._remembered = {}
         return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from balora.auditing import audit
 from balora.lab import Exam, LabSettings, build_task, build_world, exam_on, logits_of
 from balora.run import evaluate
 from balora.run.subject import find_subject, load_subject
+from balora.strict_json import read_json
 from balora.study.metrics import LAB_VALIDATION
 from balora.study.preparing import PreparedLab
 from balora.study.settings import AUDIT_ARGUMENTS
@@ -92,5 +92,5 @@ def audit_scores(folder: Path, settings: Mapping[str, Any]) -> dict[str, float]:
         given = {key: value for key, value in settings.items() if key in AUDIT_ARGUMENTS}
         rest = {key: value for key, value in settings.items() if key not in AUDIT_ARGUMENTS}
         audit(folder, settings={"figures": False, **rest}, show_progress=False, **given)
-    document = json.loads(record.read_text(encoding="utf-8"))
+    document = read_json(record)
     return {f"audit.{name}": float(value) for name, value in document["flat"].items()}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from balora.strict_json import read_json
 from balora.study.hold import holder_of, is_held
 from balora.study.results import Run, RunState, StudyResults
 from balora.study.store import OUTCOME
@@ -73,7 +73,7 @@ def _outcome(run: Run) -> dict[str, Any]:
     if run.folder is None:
         return {}
     try:
-        found: dict[str, Any] = json.loads((run.folder / OUTCOME).read_text(encoding="utf-8"))
+        found: dict[str, Any] = read_json(run.folder / OUTCOME)
     except (OSError, ValueError):
         return {}
     return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from balora.artefacts import write_json_atomically, write_text_atomically
 from balora.errors import OutputError
+from balora.strict_json import read_json
 from balora.study.hold import is_held
 from balora.study.metrics import metric_of
 from balora.study.results import Metric, Run, StudyResults
@@ -43,7 +43,7 @@ def load_results(folder: Path | str) -> StudyResults:
     """
     folder = Path(folder)
     try:
-        document = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+        document = read_json(folder / RESULTS)
         costs = _read_costs(folder)
         runs = tuple(_run_of(each, folder, costs) for each in document.pop("runs"))
         metrics = tuple(_metric(each) for each in document.pop("metrics"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from balora.artefacts import write_json_atomically
+from balora.strict_json import read_json
 from balora.study.store import OUTCOME
 
 TRAINED = "trained.json"
@@ -94,7 +94,7 @@ def _weights(folder: Path) -> dict[str, int]:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = read_json(file)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

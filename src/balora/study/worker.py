@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from balora.optional import hush_optional_packages
+from balora.strict_json import parse_json
 from balora.study.jobs import Job, Outcome
 
 ORPHANED = 143
@@ -34,7 +35,7 @@ def main(do: Callable[[Job], Outcome] | None = None) -> int:
 
         do = carry_out
     while True:
-        job = Job(**json.loads(jobs.get()))
+        job = Job(**parse_json(jobs.get()))
         _log_to(Path(job.details["log"]), job.title)
         _reply(replies, {"began": job.identity})
         try:

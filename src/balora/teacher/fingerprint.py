@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig
 
+from balora.strict_json import parse_json
 from balora.teacher.live import transformers_model
 
 NOT_THE_TEACHERS = ("lora_", ".anchor.", ".modules_to_save.")
@@ -34,7 +35,7 @@ def teacher_fingerprint(model: nn.Module) -> str:
 
 def forward_settings(config: PretrainedConfig) -> str:
     """What the forward may read of a configuration, as JSON."""
-    values = json.loads(config.to_json_string(use_diff=False))
+    values = parse_json(config.to_json_string(use_diff=False))
     return json.dumps({key: value for key, value in values.items() if key not in NOT_READ_BY_THE_FORWARD})
 
 

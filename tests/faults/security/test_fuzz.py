@@ -188,6 +188,12 @@ def test_mutated_input_brings_out_our_own_errors_alone(name: str, tmp_path: Path
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MOST_KIB
 
 
+@pytest.mark.parametrize("name", SEEDS)
+@pytest.mark.parametrize("before", [b"", b'{"status": ', b'{"weight_map": {"a": '], ids=["list", "status", "map"])
+def test_json_in_more_brackets_than_can_be_followed(name: str, before: bytes, tmp_path: Path) -> None:
+    quick(getattr(Readers(tmp_path), name), before + b"[" * 100_000, name)
+
+
 def test_mutated_answers_are_judged_or_given_up(tmp_path: Path) -> None:
     seeds = [rb"\frac{1}{2}", rb"\sqrt{3}+x^{2}", rb"(1, 2] \cup \{3\}", rb"\begin{pmatrix}1\\2\end{pmatrix}"]
     del tmp_path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from balora.adapters.additions.blocks import width_of
 from balora.adapters.additions.bottleneck import ACTIVATIONS, Bottleneck
 from balora.adapters.additions.save import BOTTLENECK_CONFIG, BOTTLENECK_WEIGHTS
 from balora.errors import ModelError
+from balora.strict_json import read_json
 
 _AGAIN = "load the folder of a finished run, onto the model that it was trained on"
 
@@ -67,7 +67,7 @@ def load_bottlenecks(model: PreTrainedModel, folder: str | os.PathLike[str]) -> 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     try:
-        described = json.loads((path / BOTTLENECK_CONFIG).read_text(encoding="utf-8"))
+        described = read_json(path / BOTTLENECK_CONFIG)
         tensors: dict[str, torch.Tensor] = load_file(path / BOTTLENECK_WEIGHTS)
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError.at(path, f"holds no bottlenecks that can be read ({error})", _AGAIN) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from dataclasses import dataclass, fields
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from balora.data.files import read_bytes
 from balora.errors import DataError, Problem
+from balora.strict_json import parse_json
 
 BUILT_IN = Path(__file__).with_name("lexicon.json")
 _WORD = re.compile(r"[a-z]+(?:['’][a-z]+)?")
@@ -50,7 +50,7 @@ def read_lexicon(path: str | None = None) -> Lexicon:
     content, _ = read_bytes(name, "lexicon")
     keys = [field.name for field in fields(Lexicon)]
     try:
-        lists = json.loads(content)
+        lists = parse_json(content)
     except ValueError as error:
         raise DataError.at(name, f"is not JSON ({error})", f"write an object with {', '.join(keys)}") from None
     if not isinstance(lists, dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from balora.data.settings import DataSettings
 from balora.data.sources import EVERY_ROW, HubDataset, Source
 from balora.data.table import Table
 from balora.errors import DataError, Problem
+from balora.strict_json import parse_json
 
 HUB = "hub"
 """In place of a path: the benchmark's hub dataset."""
@@ -81,7 +81,7 @@ class Reading:
         """
         content, self.files[str(path)] = read_bytes(str(path), f"--bias {self.name}")
         try:
-            return json.loads(decode(content, "utf-8", str(path)))
+            return parse_json(decode(content, "utf-8", str(path)))
         except ValueError as error:
             raise DataError.at(path, f"is not JSON ({error})", f"name the authors' file of {self.name}") from None
 

@@ -19,6 +19,7 @@ from balora.evaluation.judge.grading import Judgement
 from balora.evaluation.judge.prompts import load_prompts
 from balora.evaluation.judge.questions import Question
 from balora.evaluation.judge.settings import JudgeSettings
+from balora.strict_json import read_json
 
 _CHARACTERS_PER_TOKEN = 4
 """About, for English; an endpoint's own count may differ by a third."""
@@ -154,7 +155,7 @@ def _file_of(key: str) -> Path:
 
 def _cached(request: _Request) -> Reply | None:
     try:
-        kept: Any = json.loads(_file_of(request.key).read_text(encoding="utf-8"))
+        kept: Any = read_json(_file_of(request.key))
         return Reply(
             float(kept["grade"]), str(kept["reply"]), "", int(kept["prompt_tokens"]), int(kept["reply_tokens"])
         )

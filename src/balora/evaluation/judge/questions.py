@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from balora.errors import DataError, Problem
+from balora.strict_json import parse_json
 
 REFERENCE_CATEGORIES = frozenset({"math", "reasoning", "coding"})
 """Categories whose answers are right or wrong, so that the judge is shown a reference."""
@@ -92,7 +92,7 @@ def json_rows(path: Path, problems: list[Problem]) -> Iterator[tuple[str, dict[s
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError as error:
             problems.append(Problem(f"{path}:{number}", f"is not JSON ({error})"))
             continue

@@ -18,6 +18,7 @@ from balora.evaluation.sandbox.settings import SandboxLimits
 from balora.evaluation.sandbox.verdict import TAIL_BYTES, Reason, Verdict
 from balora.evaluation.sandbox.view import View, library_folders, program_view
 from balora.evaluation.sandbox.watch import descendants, is_running, memory_bytes
+from balora.strict_json import parse_json
 
 _TICK_S = 0.05
 _LONGEST_END_S = 5.0
@@ -67,7 +68,7 @@ class _Side:
 
     def _first_process(self) -> int | None:
         try:
-            return int(json.loads(os.read(self.namespace_handle, 4096))["child-pid"])
+            return int(parse_json(os.read(self.namespace_handle, 4096))["child-pid"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -91,7 +92,7 @@ class _Collected:
 
     def document(self, name: str) -> dict[str, Any]:
         data = self.kept.get(name)
-        return dict(json.loads(data)) if data else {}
+        return dict(parse_json(bytes(data))) if data else {}
 
 
 def supervise(candidate: Candidate, limits: SandboxLimits, method: MethodName) -> Verdict:

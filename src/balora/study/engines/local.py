@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from balora.strict_json import parse_json
 from balora.study.carry_out import environment
 from balora.study.jobs import Job, Outcome
 
@@ -142,7 +143,7 @@ class LocalEngine:
         *lines, worker.unread = worker.unread.split(b"\n")
         outcome = None
         for line in lines:
-            reply: Mapping[str, Any] = json.loads(line)
+            reply: Mapping[str, Any] = parse_json(line)
             if "began" in reply:
                 worker.began = time.monotonic()
             else:

@@ -9,6 +9,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from balora.artefacts.files import append_text, write_text_atomically
+from balora.strict_json import parse_json
 
 
 class MetricsFile(TrainerCallback):
@@ -24,7 +25,7 @@ class MetricsFile(TrainerCallback):
         kept = []
         for line in self.path.read_text(encoding="utf-8").splitlines():
             try:
-                logged = json.loads(line)
+                logged = parse_json(line)
                 wanted = logged["step"] <= step and "train_runtime" not in logged
             except (ValueError, KeyError, TypeError):  # a line that was cut off when the process was killed
                 wanted = False

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from balora.artefacts import RunRecord, check_free, make_run_folder
+from balora.artefacts import RunRecord, check_free, make_run_folder, take_over
 from balora.errors import OutputError
 
 
@@ -48,6 +48,8 @@ def test_what_ended_before_its_first_checkpoint_may_be_replaced(status: str, tmp
     check_free(tmp_path)
     assert (tmp_path / "metrics.jsonl").exists(), "checking removes nothing"
     make_run_folder(tmp_path)
+    assert (tmp_path / "metrics.jsonl").exists(), "another process may be writing it"
+    take_over(tmp_path)
     assert not (tmp_path / "metrics.jsonl").exists()
 
 
@@ -64,3 +66,12 @@ def test_a_run_that_came_to_an_end_of_its_own_stays(status: str, tmp_path: Path)
     RunRecord.begin("balora train x.yaml").ended(status).write(tmp_path)
     with pytest.raises(OutputError, match="already holds files"):
         make_run_folder(tmp_path)
+
+
+def test_what_came_into_being_before_the_folder_was_held_stays(tmp_path: Path) -> None:
+    make_run_folder(tmp_path)
+    RunRecord.begin("balora train x.yaml").ended("finished").write(tmp_path)
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n')
+    with pytest.raises(OutputError, match="already holds files"):
+        take_over(tmp_path)
+    assert (tmp_path / "metrics.jsonl").exists()

@@ -43,3 +43,18 @@ def test_another_machine_is_respected_and_the_way_out_is_said(tmp_path: Path) ->
     (tmp_path / ".owner.json").write_text("{")
     with sole_use(tmp_path):
         pass
+
+
+def test_a_folder_that_was_removed_meanwhile_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(OutputError, match="was removed by another process"), sole_use(folder):
+        pass
+    folder.mkdir()
+
+    def late(*args: object) -> None:
+        folder.rmdir()
+        folder.mkdir()
+
+    monkeypatch.setattr("fcntl.flock", late)
+    with pytest.raises(OutputError, match="was removed by another process"), sole_use(folder):
+        pass

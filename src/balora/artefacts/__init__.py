@@ -4,7 +4,7 @@ from balora.artefacts.card import QuantizedBase, model_card, regularizers_in_wor
 from balora.artefacts.checkpoints import STATE_OF_TRAINER, list_checkpoints, newest_complete, set_aside, step_of, tidy
 from balora.artefacts.confined import check_name, check_no_links
 from balora.artefacts.files import write_json_atomically, write_text_atomically
-from balora.artefacts.folder import check_free, holds_nothing_but_a_start, make_run_folder
+from balora.artefacts.folder import check_free, holds_nothing_but_a_start, make_run_folder, take_over
 from balora.artefacts.lock import signed, sole_use
 from balora.artefacts.memory import PeakMemory
 from balora.artefacts.record import RunRecord, describe_hardware, read_record
@@ -33,6 +33,7 @@ __all__ = [
     "signed",
     "sole_use",
     "step_of",
+    "take_over",
     "tidy",
     "write_json_atomically",
     "write_model_card",

@@ -60,7 +60,7 @@ def holds_nothing_but_a_start(path: Path) -> bool:
 
 
 def make_run_folder(path: Path) -> Path:
-    """Make the folder, checking again that it is free; gives its path.
+    """Make the folder, checking again that it is free; gives its path. What is in it stays: see `take_over`.
 
     Raises:
         OutputError: as `check_free`.
@@ -70,6 +70,17 @@ def make_run_folder(path: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError.at("output.dir", f"'{path}' cannot be made: {error.strerror}", _ELSEWHERE) from error
+    return path
+
+
+def take_over(path: Path) -> None:
+    """Remove what an earlier start logged, for a process that holds the folder with `sole_use`.
+
+    Before it held the folder another process may have begun there, or even ended, so it is looked at once more.
+
+    Raises:
+        OutputError: as `check_free`.
+    """
+    check_free(path)
     for name in (STEP_METRICS, CORRUPTED):
         (path / name).unlink(missing_ok=True)
-    return path

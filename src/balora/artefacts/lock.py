@@ -25,9 +25,13 @@ def sole_use(folder: Path) -> Iterator[None]:
     network ones) protect only against other machines.
 
     Raises:
-        OutputError: another process holds it, here or on another machine.
+        OutputError: another process holds it, here or on another machine, or has just removed it.
     """
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    gone = OutputError.at("output.dir", f"'{folder}' was removed by another process", "run the same command again")
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        raise gone from None
     try:
         owner = _owner_of(folder)
         try:
@@ -37,6 +41,8 @@ def sole_use(folder: Path) -> Iterator[None]:
                 known = f" (process {owner['pid']})" if "pid" in owner else ""
                 what = f"another process{known} is training in '{folder}'"
                 raise OutputError.at("output.dir", what, "wait for it, or set output.dir to another folder") from None
+        if not folder.exists() or not os.path.samestat(os.fstat(handle), folder.stat()):
+            raise gone
         if owner and owner.get("host") != platform.node():
             what = f"process {owner.get('pid')} on '{owner.get('host')}' is training in '{folder}', or was killed there"
             raise OutputError.at("output.dir", what, f"if it is gone, delete '{folder / OWNER}' and start again")

@@ -25,6 +25,7 @@ from balora.artefacts import (
     signed,
     sole_use,
     step_of,
+    take_over,
     tidy,
     write_json_atomically,
     write_model_card,
@@ -40,7 +41,7 @@ from balora.artefacts.layout import (
     RUN_RECORD,
     STEP_METRICS,
 )
-from balora.errors import BaloraError, DivergedError, StoppedError
+from balora.errors import BaloraError, DivergedError, OutputError, StoppedError
 from balora.evaluation import perplexity_of
 from balora.recipe import Recipe, dump_recipe, load_recipe, read_recipe_text, recipe_notes
 from balora.run.base import keep_base_of_its_own
@@ -128,6 +129,7 @@ def train(
                 make_run_folder(folder)
                 if not is_there:
                     held.enter_context(sole_use(folder))
+                take_over(folder)
                 _write_start(folder, record, recipe, recipe_text, inputs, prepared)
             if writes:
                 with _disk_in_words(folder, "the record of the run"):
@@ -204,13 +206,16 @@ def _tell(console: Console | None, notes: Iterable[str]) -> None:
 
 @contextmanager
 def _no_folder_without_a_run(folder: Path) -> Iterator[None]:
-    """Take back the empty folder that transformers' Trainer makes, should the run not come to its start."""
+    """Take back the empty folder that transformers' Trainer makes, should the run not come to its start.
+
+    Not where another process has begun in it meanwhile.
+    """
     existed = folder.exists()
     try:
         yield
     except BaseException:
         if not existed:
-            with suppress(OSError):
+            with suppress(OSError, OutputError), sole_use(folder):
                 folder.rmdir()
         raise
 

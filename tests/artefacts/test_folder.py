@@ -75,3 +75,16 @@ def test_what_came_into_being_before_the_folder_was_held_stays(tmp_path: Path) -
     with pytest.raises(OutputError, match="already holds files"):
         take_over(tmp_path)
     assert (tmp_path / "metrics.jsonl").exists()
+
+
+@pytest.mark.parametrize("status", ["interrupted", "failed", "running", "diverged"])
+def test_a_run_whose_checkpoints_are_gone_is_no_mere_start(status: str, tmp_path: Path) -> None:
+    record = RunRecord.begin("balora train x.yaml")
+    record.saved(20, tmp_path)
+    record.ended(status).write(tmp_path)
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n')
+    with pytest.raises(OutputError, match=r"run.json: says that checkpoint-20 was written.*put its checkpoint folders"):
+        check_free(tmp_path)
+    (tmp_path / "checkpoint-20").mkdir()
+    with pytest.raises(OutputError, match="already holds files"):
+        check_free(tmp_path)

@@ -4,10 +4,10 @@ from balora.artefacts.card import QuantizedBase, model_card, regularizers_in_wor
 from balora.artefacts.checkpoints import STATE_OF_TRAINER, list_checkpoints, newest_complete, set_aside, step_of, tidy
 from balora.artefacts.confined import check_name, check_no_links
 from balora.artefacts.files import write_json_atomically, write_text_atomically
-from balora.artefacts.folder import check_free, holds_nothing_but_a_start, make_run_folder, take_over
+from balora.artefacts.folder import check_free, holds_nothing_but_a_start, lost_checkpoints, make_run_folder, take_over
 from balora.artefacts.lock import signed, sole_use
 from balora.artefacts.memory import PeakMemory
-from balora.artefacts.record import RunRecord, describe_hardware, read_record
+from balora.artefacts.record import RunRecord, describe_hardware, read_record, saved_step
 from balora.artefacts.settings import OutputSettings
 from balora.artefacts.trouble import disk_trouble
 
@@ -24,11 +24,13 @@ __all__ = [
     "disk_trouble",
     "holds_nothing_but_a_start",
     "list_checkpoints",
+    "lost_checkpoints",
     "make_run_folder",
     "model_card",
     "newest_complete",
     "read_record",
     "regularizers_in_words",
+    "saved_step",
     "set_aside",
     "signed",
     "sole_use",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from balora.artefacts.checkpoints import list_checkpoints
 from balora.artefacts.confined import check_name, check_no_links
 from balora.artefacts.files import leftovers
 from balora.artefacts.layout import (
@@ -16,7 +17,7 @@ from balora.artefacts.layout import (
     RUN_RECORD,
     STEP_METRICS,
 )
-from balora.artefacts.record import read_record
+from balora.artefacts.record import read_record, saved_step
 from balora.errors import OutputError
 
 WRITTEN_BEFORE_THE_FIRST_CHECKPOINT = frozenset(
@@ -39,6 +40,8 @@ def check_free(path: Path) -> None:
         if path.is_file() or (path.is_symlink() and not path.exists()):
             raise OutputError.at("output.dir", f"'{path}' is a file", "name a folder that does not exist yet")
         if path.is_dir() and any(path.iterdir()) and not holds_nothing_but_a_start(path):
+            if (lost := lost_checkpoints(path)) is not None:
+                raise lost
             what = f"'{path}' already holds files, and nothing is ever overwritten"
             raise OutputError.at("output.dir", what, f"continue it with --resume, or {_ELSEWHERE}")
         check_no_links(path)
@@ -56,7 +59,24 @@ def holds_nothing_but_a_start(path: Path) -> bool:
     left = {entry.name for entry in leftovers(path)}
     if {entry.name for entry in path.iterdir()} - left - WRITTEN_BEFORE_THE_FIRST_CHECKPOINT:
         return False
-    return read_record(path).get("status") in {"running", "interrupted", "failed"}
+    record = read_record(path)
+    return record.get("status") in {"running", "interrupted", "failed"} and not saved_step(record)
+
+
+def lost_checkpoints(path: Path) -> OutputError | None:
+    """The refusal where an unfinished run wrote checkpoints and not one is left; None where that is not so."""
+    record = read_record(path)
+    step = saved_step(record)
+    if not step or record.get("status") == "finished" or list_checkpoints(path):
+        return None
+    what = (
+        f"says that checkpoint-{step} was written, and '{path}' holds no checkpoint; a run never starts again from zero"
+    )
+    return OutputError.at(
+        path / RUN_RECORD,
+        f"{what} by itself",
+        f"put its checkpoint folders back and continue with --resume, or {_ELSEWHERE}",
+    )
 
 
 def make_run_folder(path: Path) -> Path:

@@ -111,6 +111,14 @@ class RunRecord:
             **facts,
         )
 
+    def saved(self, step: int, folder: Path) -> None:
+        """Note in the leg, and in run.json, that a checkpoint was written: that one is missing later can then be told.
+
+        Called once the checkpoint stands. A process that is killed in between leaves one that nobody has to be told of.
+        """
+        self.legs[-1]["saved_step"] = step
+        self.write(folder)
+
     def write(self, folder: Path) -> None:
         """Write run.json into the run folder."""
         write_json_atomically(folder / RUN_RECORD, asdict(self))
@@ -123,6 +131,22 @@ def read_record(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def saved_step(record: Mapping[str, Any], *, last_leg: bool = False) -> int:
+    """The newest step of which a record knows a checkpoint; 0 where it knows none.
+
+    >>> saved_step({"legs": [{"from_step": 0, "saved_step": 20}, {"from_step": 20}]})
+    20
+
+    Args:
+        record: from `read_record`.
+        last_leg: look at what the last leg wrote alone.
+    """
+    legs = record.get("legs", [])
+    if last_leg:
+        return int(legs[-1].get("saved_step", 0)) if legs else 0
+    return max((int(leg.get(key, 0)) for leg in legs for key in ("from_step", "saved_step")), default=0)
 
 
 def describe_hardware() -> dict[str, Any]:

@@ -15,8 +15,11 @@ from balora.artefacts import (
     check_free,
     check_no_links,
     holds_nothing_but_a_start,
+    list_checkpoints,
+    lost_checkpoints,
     newest_complete,
     read_record,
+    saved_step,
     step_of,
 )
 from balora.artefacts.layout import ADAPTER_WEIGHTS, ALL_RESULTS, MODEL_WEIGHTS, RECIPE_RESOLVED, RUN_RECORD
@@ -78,9 +81,14 @@ def begin(folder: Path, recipe: Recipe, *, resume: bool) -> Beginning:
         return Beginning(None, earlier, ("there is no checkpoint yet; starting from the beginning",), changed=changed)
     checkpoint, skipped = newest_complete(folder, checkpoint_weights(recipe))
     if checkpoint is None:
+        if (lost := lost_checkpoints(folder)) is not None:
+            raise lost
         found = "; ".join(skipped) or "no checkpoint"
         raise OutputError.at("output.dir", f"'{folder}' holds nothing to resume from ({found})", _START_AGAIN)
     notes = [f"{line}, so the run goes on from {checkpoint.name} and it is set aside" for line in skipped]
+    written = saved_step(earlier, last_leg=True)
+    if written > step_of(list_checkpoints(folder)[0]):
+        notes.insert(0, f"checkpoint-{written} was written and is gone, so the run goes on from {checkpoint.name}")
     return Beginning(checkpoint, earlier, tuple(notes), changed=changed)
 
 

@@ -57,6 +57,7 @@ from balora.run.parts import (
     run_folder_of,
 )
 from balora.run.resources.exhausted import memory_explained
+from balora.run.saved_steps import SavedSteps
 from balora.training import BALoraTrainer, GracefulStop, MetricsFile, ProgressLine
 from balora.training.together import all_or_none, is_first_process
 
@@ -236,7 +237,7 @@ def _train_and_record(
         metrics_file.keep_up_to(beginning.step)
     progress = ProgressLine(console)
     stop = GracefulStop(lambda line: _tell(console, [line]))
-    for callback in (metrics_file, stop, *([progress] if console is not None else [])):
+    for callback in (SavedSteps(record, folder), metrics_file, stop, *([progress] if console is not None else [])):
         trainer.add_callback(callback)
     peak, began = PeakMemory(), time.monotonic()
     try:

@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from balora.redaction import redacted_document
+from balora.regular_files import read_regular
+
+LARGEST_BYTES = 256 << 20
+"""No file that balora writes for itself comes near; a larger one was not written by it."""
 
 
 def strict_json(document: Any, *, default: Callable[[Any], Any] | None = None) -> str:
@@ -23,13 +27,13 @@ def strict_json(document: Any, *, default: Callable[[Any], Any] | None = None) -
 
 
 def read_json(path: Path) -> Any:
-    """The document in a file.
+    """The document in a file of balora's own or of a model's folder: a regular file of at most 256 MiB.
 
     Raises:
-        OSError: the file cannot be read.
+        OSError: the file cannot be read, is a pipe or a device, or larger.
         ValueError: it is no JSON.
     """
-    return parse_json(path.read_bytes())
+    return parse_json(read_regular(path, LARGEST_BYTES))
 
 
 def parse_json(text: str | bytes) -> Any:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from balora.artefacts.files import write_into_staged
-from balora.strict_json import parse_json
+from balora.regular_files import read_regular
+from balora.strict_json import LARGEST_BYTES, parse_json
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -57,7 +58,7 @@ def write_manifest(folder: Path, *, step: int, resumable: bool, processes: int =
 def read_manifest(folder: Path) -> Manifest | None:
     """The manifest in a checkpoint; None where it is missing or not exactly what `write_manifest` wrote."""
     try:
-        content = (folder / MANIFEST).read_bytes()
+        content = read_regular(folder / MANIFEST, LARGEST_BYTES)
         document: dict[str, Any] = parse_json(content)
         files = {name: FileEntry(**entry) for name, entry in document["files"].items()}
         names = ("step", "resumable", "processes", "sharded")

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import codecs
-import gzip
+import math
+import os
+import stat
 import zlib
 from pathlib import Path
 
 from balora.data.fingerprint import bytes_sha256
 from balora.data.sources import FILE_ENDINGS, file_ending
 from balora.errors import DataError, did_you_mean
+from balora.regular_files import UnfitFileError, read_regular
+
+SIZE_VARIABLE = "BALORA_MAX_FILE_GIB"
+"""Environment variable: the size that a data file may have, packed and unpacked."""
+USUAL_MOST_GIB = 4.0
+"""Where the variable is not set. A file is held in memory whole, beside its text and its rows."""
+MOST_TIMES = 250
+"""What a packed file of more than `FREELY_UNPACKED_BYTES` may grow by; texts grow by 3 to 30, the packer's most is
+about 1030."""
+FREELY_UNPACKED_BYTES = 256 << 20
+_STEP_BYTES = 1 << 20
+_GIB = 1 << 30
 
 _WIDE_MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -24,7 +38,8 @@ def read_file(name: str, split_key: str) -> tuple[bytes, str]:
     """The content of a file, unpacked where it ends in .gz, and the sha256 of its bytes on disk.
 
     Raises:
-        DataError: when there is no such file, it cannot be read or unpacked, or its ending is unknown.
+        DataError: when there is no such file, it cannot be read or unpacked, is too large in either form, or its
+            ending is unknown.
     """
     path = Path(name).expanduser()
     if file_ending(name) not in FILE_ENDINGS:
@@ -41,12 +56,17 @@ def read_file(name: str, split_key: str) -> tuple[bytes, str]:
 def read_bytes(name: str, split_key: str) -> tuple[bytes, str]:
     """The bytes of a file as they lie on disk, and their sha256.
 
+    A regular file of at most `BALORA_MAX_FILE_GIB` (4 GiB where that is not set).
+
     Raises:
-        DataError: when there is no such file, or it cannot be read.
+        DataError: when there is no such file, it cannot be read, or it is larger or no file.
     """
     path = Path(name).expanduser()
+    most = most_bytes()
     try:
-        content = path.read_bytes()
+        content = read_regular(path, most)
+    except UnfitFileError as error:
+        raise _unfit(error, path, name, most) from None
     except FileNotFoundError:
         raise DataError.at(name, "no such file", _nearby(path) or f"check {split_key}") from None
     except OSError as error:
@@ -61,11 +81,69 @@ def _nearby(path: Path) -> str:
     return did_you_mean(path.name, names) if names else f"the folder {path.parent} holds no data file"
 
 
-def _unpacked(content: bytes, name: str) -> bytes:
+def most_bytes() -> int:
+    """The size that a data file may have.
+
+    Raises:
+        DataError: the variable that sets it is no size.
+    """
+    given = os.environ.get(SIZE_VARIABLE)
     try:
-        return gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
+        gib = USUAL_MOST_GIB if given is None else float(given)
+    except ValueError:
+        gib = math.nan
+    if not 0 < gib < 1 << 20:
+        raise DataError.at(
+            SIZE_VARIABLE, f"'{given}' is no size", f"give it a number of GiB, or unset it ({USUAL_MOST_GIB:g})"
+        )
+    return int(gib * _GIB)
+
+
+def _unfit(error: UnfitFileError, path: Path, name: str, most: int) -> DataError:
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        fix = "name the data file itself; write what a program puts out to a file first"
+        return DataError.at(name, f"cannot be read: {error.strerror}", fix)
+    what = f"has {found.st_size / _GIB:.1f} GiB; expected at most {most / _GIB:.3g} GiB, as it is held in memory whole"
+    return DataError.at(name, what, _RAISE_IT)
+
+
+_RAISE_IT = f"split the file, or raise {SIZE_VARIABLE} where memory is plenty"
+
+
+def _unpacked(content: bytes, name: str) -> bytes:
+    """All members of a gzip file; unpacking stops where it passes what is allowed, and nothing larger is ever held."""
+    most = most_bytes()
+    allowed = min(most, max(FREELY_UNPACKED_BYTES, MOST_TIMES * len(content)))
+    parts, size = [], 0
+    rest = content
+    try:
+        while rest:
+            member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+            start = 0
+            while not member.eof:
+                given = member.unconsumed_tail or rest[start : start + _STEP_BYTES]
+                start += 0 if member.unconsumed_tail else len(given)
+                part = member.decompress(given, _STEP_BYTES)
+                if not part and not given:
+                    raise EOFError("it ends early")
+                parts.append(part)
+                size += len(part)
+                if size > allowed:
+                    raise _explodes(content, name, allowed, most)
+            # Zeros may follow a gzip file, as on tapes.
+            rest = (member.unused_data + rest[start:]).lstrip(b"\0")
+    except (EOFError, zlib.error) as error:
         raise DataError.at(name, f"not a whole gzip file ({error})", "pack it again, or drop the .gz") from None
+    return b"".join(parts)
+
+
+def _explodes(content: bytes, name: str, allowed: int, most: int) -> DataError:
+    found = f"{len(content) / _GIB:.3f} GiB unpack to more than {allowed / _GIB:.2f} GiB"
+    if allowed == most:
+        return DataError.at(name, f"{found}; expected at most that", _RAISE_IT)
+    what = f"{found}, {MOST_TIMES} times as much; no data grow like that"
+    return DataError.at(name, what, "look into it; unpack it yourself where it is what you want")
 
 
 def decode(content: bytes, encoding: str, name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from markupsafe import Markup
 
 from balora.escaping import printable
 from balora.redaction import redacted_lines
+from balora.regular_files import open_regular
 from balora.report.drawn import Drawn
 from balora.report.runs import environment, failures, recipes, run_table
 from balora.report.sentences import Sentence
@@ -167,7 +169,9 @@ def _commands(results: StudyResults) -> str:
 
 def _study_text(results: StudyResults) -> str:
     try:
-        with (results.folder / "study.yaml").open(encoding="utf-8", errors="replace") as stream:
+        with io.TextIOWrapper(
+            open_regular(results.folder / "study.yaml"), encoding="utf-8", errors="replace"
+        ) as stream:
             return redacted_lines(stream.read(_LONGEST_STUDY))
     except OSError:
         return ""

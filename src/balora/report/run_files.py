@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from balora.artefacts import read_record
 from balora.artefacts.layout import RECIPE_RESOLVED, RUN_RECORD, STEP_METRICS
+from balora.regular_files import open_regular
 from balora.strict_json import parse_json, read_json
 from balora.study import Run, StudyResults
 
@@ -58,7 +60,7 @@ def audit_of(folder: Path) -> Mapping[str, Any]:
 def recipe_text(folder: Path) -> str:
     """The resolved recipe as it stands in the folder; empty where there is none."""
     try:
-        with (folder / RECIPE_RESOLVED).open(encoding="utf-8", errors="replace") as stream:
+        with io.TextIOWrapper(open_regular(folder / RECIPE_RESOLVED), encoding="utf-8", errors="replace") as stream:
             return stream.read(_LONGEST_TEXT)
     except OSError:
         return ""
@@ -71,7 +73,7 @@ def record_of(folder: Path) -> Mapping[str, Any]:
 
 def _log_lines(path: Path) -> Iterator[dict[str, Any]]:
     try:
-        with path.open(encoding="utf-8", errors="replace") as stream:
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8", errors="replace") as stream:
             for text in stream:
                 try:
                     line = parse_json(text)

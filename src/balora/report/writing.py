@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -10,6 +11,7 @@ from typing import Literal, get_args
 
 from balora.artefacts import write_text_atomically
 from balora.errors import OutputError
+from balora.regular_files import open_regular
 from balora.report.figures import draw_figures
 from balora.report.html import Content, as_html
 from balora.report.text_tables import as_csv, as_latex, as_markdown
@@ -90,7 +92,7 @@ def _check_replaceable(path: Path, kind: Format) -> None:
     if not path.exists():
         return
     try:
-        with path.open(encoding="utf-8", errors="replace") as stream:
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8", errors="replace") as stream:
             head = stream.read(_HEAD_LETTERS)
     except OSError as error:
         raise OutputError.at(path, f"cannot be read ({error.strerror})", "name another with --output") from error

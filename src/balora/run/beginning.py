@@ -125,7 +125,7 @@ def _changed_recipe(folder: Path, recipe: Recipe) -> list[Problem]:
         OutputError: the recipe of the run is gone.
     """
     path = folder / RECIPE_RESOLVED
-    if not path.exists():
+    if not path.is_file():
         raise OutputError.at(path, "is missing, so the run cannot be continued safely", _START_AGAIN)
     before = parse_recipe(path.read_text(encoding="utf-8"), origin=str(path))
     return changed_settings(before.model_dump(mode="json"), recipe.model_dump(mode="json"))

@@ -11,7 +11,8 @@ from typing import Any
 
 from balora.artefacts import write_json_atomically, write_text_atomically
 from balora.errors import OutputError
-from balora.strict_json import read_json
+from balora.regular_files import read_regular
+from balora.strict_json import LARGEST_BYTES, read_json
 from balora.study.hold import is_held
 from balora.study.metrics import metric_of
 from balora.study.results import Metric, Run, StudyResults
@@ -135,7 +136,7 @@ def _table(results: StudyResults, *, costs: bool) -> str:
 
 def _read_costs(folder: Path) -> dict[str, dict[str, float]]:
     try:
-        text = (folder / COSTS).read_text(encoding="utf-8")
+        text = read_regular(folder / COSTS, LARGEST_BYTES).decode("utf-8")
     except OSError:
         return {}
     found = {}

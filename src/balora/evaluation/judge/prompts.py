@@ -13,6 +13,8 @@ from ruamel.yaml.error import YAMLError
 
 from balora.errors import DataError, Problem, did_you_mean
 from balora.evaluation.judge.questions import Question
+from balora.regular_files import read_regular
+from balora.strict_json import LARGEST_BYTES
 
 SHIPPED = Path(__file__).with_name("prompts.yaml")
 
@@ -73,7 +75,7 @@ def load_prompts(path: Path | None = None) -> JudgePrompts:
     """
     file = path or SHIPPED
     try:
-        document = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+        document = YAML(typ="safe", pure=True).load(read_regular(file, LARGEST_BYTES).decode("utf-8"))
     except (OSError, UnicodeDecodeError, YAMLError) as error:
         raise DataError.at(file, f"the judge's prompts cannot be read ({error})", "check the file") from None
     if not isinstance(document, dict):

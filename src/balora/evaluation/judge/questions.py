@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from balora.errors import DataError, Problem
-from balora.strict_json import parse_json
+from balora.regular_files import read_regular
+from balora.strict_json import LARGEST_BYTES, parse_json
 
 REFERENCE_CATEGORIES = frozenset({"math", "reasoning", "coding"})
 """Categories whose answers are right or wrong, so that the judge is shown a reference."""
@@ -85,7 +86,7 @@ def json_rows(path: Path, problems: list[Problem]) -> Iterator[tuple[str, dict[s
         DataError: when the file cannot be read.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = read_regular(path, LARGEST_BYTES).decode("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError.at(path, f"cannot be read ({error})", "check the path") from None
     for number, line in enumerate(lines, start=1):

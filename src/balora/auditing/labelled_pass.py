@@ -16,6 +16,7 @@ from balora.auditing.settings import AuditSettings
 from balora.data import Collator, LabelledText, TextSplit, make_collator
 from balora.data.encode_labelled import encode_labelled
 from balora.data.truncation import length_limit
+from balora.evaluation.finite import check_outputs
 from balora.models import max_positions
 
 Floats = NDArray[np.float32]
@@ -42,6 +43,7 @@ class Batches:
 
     order: tuple[tuple[int, ...], ...]
     rows: tuple[dict[str, Any], ...]
+    places: tuple[str, ...]
     collate: Collator
 
 
@@ -60,7 +62,7 @@ def batches_of(pair: Pair, rows: Sequence[LabelledText], settings: AuditSettings
     by_length = sorted(range(len(inputs)), key=lambda row: -len(encoded.rows[row].ids))
     size = settings.batch_size
     order = tuple(tuple(by_length[start : start + size]) for start in range(0, len(by_length), size))
-    return Batches(order, inputs, collate)
+    return Batches(order, inputs, tuple(row.place for row in rows), collate)
 
 
 def outputs_of(
@@ -92,6 +94,8 @@ def outputs_of(
             for name, value in batches.collate([batches.rows[row] for row in chosen]).items()
         }
         found = model(**batch, output_hidden_states=True, return_dict=True)
+        places = [batches.places[row] for row in chosen]
+        check_outputs(found.logits, places.__getitem__)
         here = found.logits.float().reshape(len(chosen), -1).cpu().numpy()
         layers = states_of(found, decoder=True)
         layers = layers if every_layer else layers[-1:]

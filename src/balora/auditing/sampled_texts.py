@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers import LogitsProcessorList
 
 from balora.auditing.evidence import Evidence
 from balora.auditing.texts import general_pieces
 from balora.data import Collator, Conversation, Example, PromptedText
+from balora.evaluation.finite import FiniteLogits
 from balora.models import max_positions
 
 PROMPT_TOKENS = 16
@@ -56,6 +58,7 @@ def _write(model: Any, evidence: Evidence, prompts: Sequence[list[int]]) -> list
         top_k=0,
         max_new_tokens=settings.new_tokens,
         pad_token_id=pad,
+        logits_processor=LogitsProcessorList([FiniteLogits(tokenizer)]),
     )
     new = found if decoder else found[:, batch["input_ids"].shape[1] :]
     return [tokenizer.decode(ids, skip_special_tokens=True).split() for ids in new]

@@ -16,6 +16,7 @@ from balora.auditing.pooling import pooled, states_of
 from balora.auditing.settings import AuditSettings
 from balora.auditing.texts import TokenText
 from balora.data import Collator
+from balora.evaluation.finite import check_outputs, text_named
 from balora.evaluation.inheritance import token_drift
 from balora.task import IGNORED_LABEL
 
@@ -149,6 +150,8 @@ def _forward(
     decoder = bool(pair.config.is_encoder_decoder)
     inputs = {**batch, "labels": labels} if decoder else batch
     found = model(**inputs, output_hidden_states=True, return_dict=True, use_cache=False)
+    ids = batch["input_ids"]
+    check_outputs(found.logits, lambda row: text_named(pair.tokenizer.decode(ids[row].tolist())), tokens=True)
     mask = labels != IGNORED_LABEL if decoder else batch["attention_mask"]
     how = settings.features or "mean"
     return found.logits, [pooled(state, mask, how) for state in states_of(found, decoder=decoder)]

@@ -23,6 +23,7 @@ import transformers
 
 from balora.data.chat_rendering import render_chat
 from balora.errors import DataError, InputError, ModelError
+from balora.evaluation.finite import FiniteLogits
 from balora.evaluation.transcripts import Transcripts, sha256_of
 
 if TYPE_CHECKING:
@@ -106,13 +107,12 @@ def writer_for(
 
         def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
             """As in the harness, a template that knows no system role included; in a process with limits."""
-            try:
-                return render_chat(self.tokenizer, chat_history, go_on=not add_generation_prompt)
-            except DataError:
-                others = [turn for turn in chat_history if turn["role"] != "system"]
-                if len(others) == len(chat_history):
-                    raise
-                return render_chat(self.tokenizer, others, go_on=not add_generation_prompt)
+            return _chat_text(self.tokenizer, chat_history, go_on=not add_generation_prompt)
+
+        def _model_generate(self, context: Any, max_length: int, stop: list[str], **settings: Any) -> Any:
+            """As in the harness; a model whose logits are no numbers is told, and not taken to be silent."""
+            watched = transformers.LogitsProcessorList([FiniteLogits(self.tokenizer)])
+            return super()._model_generate(context, max_length, stop, logits_processor=watched, **settings)
 
         def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
             """As in the harness, item by item resumable."""
@@ -132,6 +132,16 @@ def writer_for(
 
     with _quiet():
         return TranscribedLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
+
+
+def _chat_text(tokenizer: Any, turns: list[dict[str, str]], *, go_on: bool) -> str:
+    try:
+        return render_chat(tokenizer, turns, go_on=go_on)
+    except DataError:
+        others = [turn for turn in turns if turn["role"] != "system"]
+        if len(others) == len(turns):
+            raise
+        return render_chat(tokenizer, others, go_on=go_on)
 
 
 def _of(request: Any) -> tuple[str, Mapping[str, Any]]:

@@ -15,6 +15,7 @@ from balora.data.examples import LabelledText, TextSplit
 from balora.data.settings import DataSettings
 from balora.data.truncation import length_limit
 from balora.errors import DataError
+from balora.evaluation.finite import check_outputs
 from balora.models import max_positions
 from balora.task import Task
 
@@ -41,6 +42,9 @@ def head_outputs(
         settings: `max_length` and `too_long` as in training.
         batch_size: examples per forward.
         tell: called with the number of examples that are done.
+
+    Raises:
+        DivergedError: an output is not finite; names the row.
     """
     config: Any = model.config
     limit, _ = length_limit(settings, tokenizer, max_positions(config))
@@ -59,6 +63,7 @@ def head_outputs(
             rows = order[start : start + batch_size]
             batch = collate([_inputs(encoded.rows[row], typed) for row in rows])
             logits = model(**{name: value.to(device) for name, value in batch.items()}).logits
+            check_outputs(logits, [examples[row].place for row in rows].__getitem__)
             outputs[rows] = logits.float().cpu().numpy().reshape(len(rows), -1)
             tell(min(start + batch_size, len(order)))
     return outputs, encoded.lengths.rows_cut

@@ -8,9 +8,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from peft.mapping import PEFT_TYPE_TO_PREFIX_MAPPING
+from safetensors import SafetensorError, safe_open
 from transformers.utils import cached_file
 
 from balora.errors import ModelError, Problem
+from balora.models.adapter_config import config_problems
 from balora.strict_json import read_json
 
 REMOTE_CODE_VARIABLE = "BALORA_TRUST_REMOTE_CODE"
@@ -29,7 +32,6 @@ _EXPERTS = re.compile(r"(?:^|_)(?:num_(?:local_)?experts|n_routed_experts)$")
 _WIDTHS = re.compile(r"(?:^|_)(?:hidden_size|intermediate_size|d_model|d_ff|n_embd|head_dim|ffn_dim)$")
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".h5", ".msgpack")
 _NO_WEIGHTS = {"training_args.bin", "optimizer.pt", "scheduler.pt", "scaler.pt"}
-_REPEATED_REPEATS = re.compile(r"\([^()]*[+*][^()]*\)[+*{]|\)[+*{].*\)[+*{]")
 _INDEX = "model.safetensors.index.json"
 
 
@@ -76,10 +78,10 @@ def check_files(key: str, name: str, revision: str | None = None) -> None:
 
 
 def check_adapter(folder: Path) -> None:
-    """Refuse an adapter whose configuration names code to import, or a pattern that may never end.
+    """Refuse an adapter whose configuration names code to import, may never end, or is of other types than PEFT's.
 
     Raises:
-        ModelError: naming the field.
+        ModelError: naming file, field, what was found and what was expected, all at once.
     """
     config = _read(folder / "adapter_config.json")
     where = folder / "adapter_config.json"
@@ -91,16 +93,32 @@ def check_adapter(folder: Path) -> None:
             value = not str(value.get("parent_library", "transformers")).startswith(("transformers", "peft"))
         if value:
             raise ModelError.at(where, f"'{field}' names code to import", "take it out, and save the adapter again")
-    for field in ("target_modules", "exclude_modules", "layers_pattern", "modules_to_save"):
-        value = config.get(field)
-        texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-        if any(not isinstance(text, str) or len(text) > 2000 or _REPEATED_REPEATS.search(text) for text in texts):
-            raise ModelError.at(where, f"'{field}' is no plain pattern of names", "list the names of the modules")
+    if problems := list(config_problems(where, config)):
+        raise ModelError(problems)
+    _check_kind(folder, config)
     if not (folder / "adapter_model.safetensors").is_file():
         pickled = sorted(path.name for path in folder.glob("adapter_model.*") if path.suffix in _PICKLED)
         if pickled:
             what = f"holds pickled weights ({pickled[0]}), which can run code when they are opened"
             raise ModelError.at(folder, what, "convert them to safetensors where you trust them")
+
+
+def _check_kind(folder: Path, config: Mapping[str, Any]) -> None:
+    """Factors of LoRA belong to a kind of adapter that reads them."""
+    kind, file = config.get("peft_type"), folder / "adapter_model.safetensors"
+    prefix = next((prefix for known, prefix in PEFT_TYPE_TO_PREFIX_MAPPING.items() if known.value == kind), "")
+    if not file.is_file():
+        return
+    try:
+        with safe_open(file, framework="pt") as weights:
+            factors = next((name for name in weights.keys() if ".lora_A." in name), None)  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError) as error:
+        said = " ".join(str(error).split())[:120]
+        what = f"is no whole safetensors file ({said})"
+        raise ModelError.at(file, what, "save or copy the adapter again") from None
+    if factors is not None and kind is not None and prefix != "lora_":
+        what = f"'peft_type' is {kind!r}, but adapter_model.safetensors holds '{factors}', expected LORA"
+        raise ModelError.at(folder / "adapter_config.json", what, "save or copy the adapter again")
 
 
 def _config_problems(key: str, name: str, revision: str | None) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from balora.data import SplitName, encode, make_collator
 from balora.data.chat import chat_template
+from balora.evaluation.finite import check_outputs
 from balora.evaluation.generation_suites import GENERATION_SUITES
 from balora.evaluation.harness import harness_name, room_for, run_task, write_texts, writer_for
 from balora.evaluation.heads import head_outputs
@@ -204,6 +205,8 @@ def _score_loss(job: LossJob, loaded: LoadedSubject, subject: Subject, tell: Tel
             logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED_LABEL, reduction="none"
         ).view_as(targets)
         here = slice(start, start + len(targets))
+        places = [job.examples[sources[row]].place for row in wanted[here]]
+        check_outputs(losses, places.__getitem__)
         sums[here] = losses.sum(dim=1).cpu().numpy()
         tokens[here] = (targets != IGNORED_LABEL).sum(dim=1).cpu().numpy()
         tell(min(start + LOSS_BATCH, len(wanted)), len(wanted))

@@ -385,11 +385,6 @@ ADAPTERS = [
     _adapter("adapter config that is no JSON", _write("adapter_config.json", "{"), "adapter_config.json: "),
     _adapter("adapter config that is a list", _write("adapter_config.json", "[]"), "adapter_config.json: "),
     _adapter(
-        "adapter config without a task",
-        _adapter_config(task_type=None),
-        "adapter_config.json: task_type is None; balora evaluates",
-    ),
-    _adapter(
         "adapter of another task",
         _adapter_config(task_type="TOKEN_CLS"),
         "adapter_config.json: task_type is TOKEN_CLS; balora evaluates",
@@ -404,6 +399,57 @@ ADAPTERS = [
         _adapter_config(base_model_name_or_path="./gone"),
         "the folder './gone' does not exist",
         38,
+    ),
+    *(
+        _adapter(
+            f"adapter config with {name}",
+            _adapter_config(**changes),
+            f"adapter_config.json: {said}...; save the adapter again",
+        )
+        for name, changes, said in (
+            ("alpha NaN", {"lora_alpha": float("nan")}, "'lora_alpha' is nan, expected a finite number"),
+            ("alpha infinite", {"lora_alpha": float("inf")}, "'lora_alpha' is inf, expected a finite number"),
+            ("a huge alpha", {"lora_alpha": 10**400}, "'lora_alpha' is 1000...expected a finite number"),
+            ("alpha as text", {"lora_alpha": "x"}, "'lora_alpha' is 'x', expected a finite number"),
+            ("rank as text", {"r": "8"}, "'r' is '8', expected a whole number from 1"),
+            ("rank true", {"r": True}, "'r' is True, expected a whole number from 1"),
+            ("rank zero", {"r": 0}, "'r' is 0, expected a whole number from 1"),
+            ("dropout 1", {"lora_dropout": 1}, "'lora_dropout' is 1, expected a number from 0 to below 1"),
+            ("an unknown task", {"task_type": "FOO"}, "'task_type' is 'FOO', expected a task that PEFT knows"),
+            ("an unknown kind", {"peft_type": "FOO"}, "'peft_type' is 'FOO', expected a kind"),
+            ("alpha_pattern a list", {"alpha_pattern": [1]}, "'alpha_pattern' is [1], expected an object"),
+            ("alpha_pattern NaN", {"alpha_pattern": {"q": float("nan")}}, "'alpha_pattern' gives 'q' nan, expected"),
+            ("rank_pattern true", {"rank_pattern": {"q": True}}, "'rank_pattern' gives 'q' True, expected"),
+            ("layers as text", {"layers_to_transform": "all"}, "'layers_to_transform' is 'all', expected"),
+            (
+                "a start that never ends",
+                {"init_lora_weights": "pissa_niter_99999999"},
+                "'init_lora_weights' is 'pissa_niter_99999999', expected...at most 1000 iterations",
+            ),
+            ("an unknown start", {"init_lora_weights": "foo"}, "'init_lora_weights' is 'foo', expected"),
+            ("targets as numbers", {"target_modules": [1]}, "'target_modules' is [1], expected names"),
+            ("a flag as text", {"use_dora": "no"}, "'use_dora' is 'no', expected true or false"),
+        )
+    ),
+    _adapter(
+        "adapter config with two faults",
+        _adapter_config(r="8", lora_alpha="x"),
+        "'r' is '8', expected...'lora_alpha' is 'x', expected",
+    ),
+    _adapter(
+        "adapter config of another kind",
+        _adapter_config(peft_type="PROMPT_TUNING"),
+        "adapter_config.json: 'peft_type' is 'PROMPT_TUNING', but adapter_model.safetensors holds...expected LORA",
+    ),
+    _adapter(
+        "adapter config with ranks for an endless pattern",
+        _adapter_config(rank_pattern={"(.*)*x": 1}),
+        "adapter_config.json: 'rank_pattern' is no plain pattern of names; list the names",
+    ),
+    _adapter(
+        "adapter config with alphas for an endless pattern",
+        _adapter_config(alpha_pattern={".*" * 9 + "x": 1}),
+        "adapter_config.json: 'alpha_pattern' is no plain pattern of names; list the names",
     ),
     _adapter("adapter cut", _cut(SMALL, 600), f"{ADAPTER_FILE}: is no whole safetensors file"),
     _adapter("adapter empty", _write(SMALL, b""), f"{ADAPTER_FILE}: is no whole safetensors file"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import peft
 import torch
-from transformers import GenerationConfig
+from transformers import GenerationConfig, LogitsProcessorList
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
@@ -18,6 +18,7 @@ from transformers.models.auto.modeling_auto import (
 
 from balora.errors import ModelError
 from balora.evaluation.bias.likelihood import Blank, ModelKind, Passage, TokenScores, Writing
+from balora.evaluation.finite import FiniteLogits, check_outputs, text_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +103,17 @@ class LanguageModel:
         encoded = [(*self._first, *self._prompt_ids(prompt, writing.new_tokens)) for prompt in prompts]
         order = sorted(range(len(prompts)), key=lambda index: len(encoded[index]))
         written: dict[int, str] = {}
+        watched = LogitsProcessorList([FiniteLogits(self._tokenizer)])
         with self._asked(), torch.random.fork_rng():
             torch.manual_seed(writing.seed)
             for start in range(0, len(order), self._batch_size):
                 chosen = order[start : start + self._batch_size]
                 ids, mask = self._padded([encoded[index] for index in chosen], left=True)
                 output = self._model.generate(
-                    input_ids=ids, attention_mask=mask, generation_config=self._generation(writing)
+                    input_ids=ids,
+                    attention_mask=mask,
+                    generation_config=self._generation(writing),
+                    logits_processor=watched,
                 )
                 found = self._tokenizer.batch_decode(output[:, ids.shape[1] :], skip_special_tokens=True)
                 written |= dict(zip(chosen, found, strict=True))
@@ -199,6 +204,7 @@ class LanguageModel:
         ids, mask = self._padded([row.ids for row in rows], left=False)
         with self._head_at([row.positions for row in rows]):
             logits = self._model(input_ids=ids, attention_mask=mask).logits
+        check_outputs(logits, lambda row: text_named(self._tokenizer.decode(rows[row].ids)), tokens=True)
         values: list[list[float]] = []
         for number, row in enumerate(rows):
             # One state per row went into the head, unless the model keeps its head to itself.

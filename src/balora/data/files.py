@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import gzip
+import io
 import math
 import os
 import stat
@@ -116,24 +118,14 @@ def _unpacked(content: bytes, name: str) -> bytes:
     most = most_bytes()
     allowed = min(most, max(FREELY_UNPACKED_BYTES, MOST_TIMES * len(content)))
     parts, size = [], 0
-    rest = content
     try:
-        while rest:
-            member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-            start = 0
-            while not member.eof:
-                given = member.unconsumed_tail or rest[start : start + _STEP_BYTES]
-                start += 0 if member.unconsumed_tail else len(given)
-                part = member.decompress(given, _STEP_BYTES)
-                if not part and not given:
-                    raise EOFError("it ends early")
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as packed:
+            while part := packed.read(_STEP_BYTES):
                 parts.append(part)
                 size += len(part)
                 if size > allowed:
                     raise _explodes(content, name, allowed, most)
-            # Zeros may follow a gzip file, as on tapes.
-            rest = (member.unused_data + rest[start:]).lstrip(b"\0")
-    except (EOFError, zlib.error) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError.at(name, f"not a whole gzip file ({error})", "pack it again, or drop the .gz") from None
     return b"".join(parts)
 

@@ -79,6 +79,7 @@ BREAKAGES: dict[str, Breakage] = {
         ("R1",), replaced(checkpointing.CheckpointedTrainer, begin_training=nothing)
     ),
     "signals are not caught": Breakage(("R3",), replaced(stop.GracefulStop, on_train_begin=nothing)),
+    "evaluations are waited for": Breakage(("R3",), replaced(stop.GracefulStop, _leave_if_asked=nothing)),
     "a full disk is not explained": Breakage(("R5",), lambda: unexplained()),
     "leftovers are not cleared": Breakage(("R2",), lambda: mock.patch("tests.faults.operations.tidy", nothing)),
     "nobody looks at the numbers": Breakage(

@@ -25,13 +25,18 @@ CLOCKS = ("runtime", "per_second", "_seconds")
 class SmallRun:
     """Makes recipes for one base model, and knows what an undisturbed run gives."""
 
-    def __init__(self, folder: Path, *, svd: str = "exact", steps: int = STEPS, **training: Any) -> None:
+    def __init__(
+        self, folder: Path, *, svd: str = "exact", steps: int = STEPS, validation_rows: int = 0, **training: Any
+    ) -> None:
         self.folder, self.svd = folder, svd
         folder.mkdir(parents=True, exist_ok=True)
         self.base = save_tiny_body(folder / "base", "roberta", hidden_dropout_prob=0.1)
         self.data = folder / "train.jsonl"
-        lines = [json.dumps({"text": f"row {n} {'good' if n % 2 else 'bad'}", "label": n % 2}) for n in range(24)]
-        self.data.write_text("\n".join(lines))
+        self.data.write_text(rows_of_data(24))
+        self.validation: Path | None = None
+        if validation_rows:
+            self.validation = folder / "validation.jsonl"
+            self.validation.write_text(rows_of_data(validation_rows))
         self.training = {
             "max_steps": steps,
             "per_device_train_batch_size": 2,
@@ -58,6 +63,8 @@ class SmallRun:
             "training": self.training,
             "output": {"dir": str(run)},
         }
+        if self.validation is not None:
+            sections["data"]["validation"], sections["evaluation"] = str(self.validation), {"batch_size": 1}
         recipe = Recipe(**sections)
         path = run.with_name(f"{run.name}.yaml")
         path.write_text(dump_recipe(recipe))
@@ -89,6 +96,11 @@ class SmallRun:
             return "the log lines differ"
         hidden = [entry.name for entry in run.iterdir() if entry.name.startswith(".")]
         return f"left behind: {hidden}" if hidden else None
+
+
+def rows_of_data(count: int) -> str:
+    rows = [{"text": f"row {n} {'good' if n % 2 else 'bad'}", "label": n % 2} for n in range(count)]
+    return "\n".join(json.dumps(row) for row in rows)
 
 
 def command(recipe: Path, resume: bool, before: Any) -> int:

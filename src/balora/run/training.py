@@ -59,6 +59,8 @@ from balora.run.parts import (
 from balora.run.resources.exhausted import memory_explained
 from balora.run.saved_steps import SavedSteps
 from balora.training import BALoraTrainer, GracefulStop, MetricsFile, ProgressLine
+from balora.training.left_evaluation import lines_before_evaluation
+from balora.training.process_state import evaluation_left
 from balora.training.together import all_or_none, is_first_process
 
 
@@ -234,7 +236,7 @@ def _train_and_record(
     metrics_file = MetricsFile(folder / STEP_METRICS)
     writes = is_first_process()
     if writes:
-        metrics_file.keep_up_to(beginning.step)
+        metrics_file.keep_up_to(beginning.step, lines_before_evaluation(beginning.checkpoint))
     progress = ProgressLine(console)
     stop = GracefulStop(lambda line: _tell(console, [line]))
     for callback in (SavedSteps(record, folder), metrics_file, stop, *([progress] if console is not None else [])):
@@ -291,7 +293,7 @@ def run_steps(trainer: BALoraTrainer, checkpoint: Path | None) -> dict[str, floa
     """
     if checkpoint is not None:
         state = TrainerState.load_from_json(str(checkpoint / STATE_OF_TRAINER))
-        if state.global_step >= state.max_steps:
+        if state.global_step >= state.max_steps and not evaluation_left(checkpoint):
             trainer.state = state
             if trainer.args.load_best_model_at_end and state.best_model_checkpoint:
                 trainer._load_best_model()

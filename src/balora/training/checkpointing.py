@@ -44,6 +44,7 @@ from balora.training.finite import first_not_finite
 from balora.training.hub_push import push_checkpoint
 from balora.training.pickled_checkpoints import check_pickles_allowed
 from balora.training.process_state import (
+    evaluation_left,
     load_process_state,
     random_state,
     restore_random_state,
@@ -176,7 +177,8 @@ class CheckpointedTrainer(Trainer):
 
     def _publish(self, staged: Path, final: Path) -> None:
         best = final.parent / f"{CHECKPOINT_PREFIX}{self.state.best_global_step}"
-        if self.state.best_global_step and (best == final or best.is_dir()):
+        # Where a signal stopped a step's evaluation, there would be no checkpoint without the signal.
+        if self.state.best_global_step and (best == final or (best.is_dir() and not evaluation_left(best))):
             self.state.best_model_checkpoint = str(best)
         for callback in [*self.callback_handler.callbacks, self.control]:
             if isinstance(callback, ExportableState):
@@ -347,16 +349,16 @@ class CheckpointedTrainer(Trainer):
             self.accelerator.scaler.load_state_dict(load_plain(Path(checkpoint), _SCALER))
 
     def _save_rng_state(self, output_dir: str) -> None:
-        window: dict[str, Any] = {
-            "loss": self._tr_loss,
-            "last_logged_step": self._globalstep_last_logged,
-            "terms": self.terms.state(),
-        }
+        save_process_state(Path(output_dir), self.args.process_index, self.process_state())
+
+    def process_state(self) -> dict[str, Any]:
+        """What this process has to itself, for a checkpoint."""
+        window = {"loss": self._tr_loss, "last_logged_step": self._globalstep_last_logged, "terms": self.terms.state()}
         state: dict[str, Any] = {"random": self._random_state(), "epoch_began": self._epoch_began, "not_logged": window}
         # From which transformers derives the order of the examples.
         state["seed"] = torch.initial_seed()
         state["own"] = self.own_state()
-        save_process_state(Path(output_dir), self.args.process_index, state)
+        return state
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         del checkpoint  # read already

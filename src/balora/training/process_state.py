@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from balora.artefacts.plain_state import load_plain, save_plain
+from balora.strict_json import read_json
 
 PREFIX = "process-"
 
@@ -23,6 +24,12 @@ def load_process_state(folder: Path, process: int) -> dict[str, Any]:
     """What `save_process_state` wrote."""
     state: dict[str, Any] = load_plain(folder, f"{PREFIX}{process}")
     return state
+
+
+def evaluation_left(checkpoint: Path) -> bool:
+    """Whether the step of a checkpoint is still to be evaluated: a signal came during that."""
+    path = checkpoint / f"{PREFIX}0.json"
+    return path.exists() and read_json(path).get("evaluation") is not None
 
 
 def random_state(device: torch.device, *, every_device: bool) -> dict[str, Any]:

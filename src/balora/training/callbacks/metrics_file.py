@@ -18,15 +18,23 @@ class MetricsFile(TrainerCallback):
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def keep_up_to(self, step: int) -> None:
-        """Drop what a run logged after the checkpoint that it goes on from, and the summaries of earlier legs."""
+    def keep_up_to(self, step: int, lines_of_last: int | None = None) -> None:
+        """Drop what a run logged after the checkpoint that it goes on from, and the summaries of earlier legs.
+
+        Args:
+            step: of the checkpoint.
+            lines_of_last: how many lines of that very step it knows of; None for all that are there.
+        """
         if not self.path.exists():
             return
-        kept = []
+        kept: list[str] = []
+        of_last = 0
         for line in self.path.read_text(encoding="utf-8").splitlines():
             try:
                 logged = parse_json(line)
                 wanted = logged["step"] <= step and "train_runtime" not in logged
+                of_last += wanted and logged["step"] == step
+                wanted = wanted and (logged["step"] < step or lines_of_last is None or of_last <= lines_of_last)
             except (ValueError, KeyError, TypeError):  # a line that was cut off when the process was killed
                 wanted = False
             kept += [f"{line}\n"] if wanted else []

@@ -7,7 +7,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -23,12 +23,20 @@ _LAST_LINE_S = 2.0
 """A stream that nobody reads any more must not hold up the end."""
 
 
+class LeftEvaluationError(Exception):
+    """An evaluation ends before it is whole, because a signal asked for that."""
+
+    def __init__(self, asked: signal.Signals) -> None:
+        self.asked = asked
+        super().__init__(asked.name)
+
+
 class GracefulStop(TrainerCallback):
     """The first signal ends the run after the step at hand, with a checkpoint; a second one ends it at once.
 
     A context manager: inside the block signals are caught from the first step on, afterwards as before. Elsewhere
-    than in the main thread it does nothing. Several processes agree after every step: what one of them was asked, all
-    of them do.
+    than in the main thread it does nothing. Several processes agree after every step, and after every batch of an
+    evaluation that may be left: what one of them was asked, all of them do.
     """
 
     def __init__(self, tell: Callable[[str], None] = lambda _: None) -> None:
@@ -36,7 +44,9 @@ class GracefulStop(TrainerCallback):
         self.tell = tell
         self.asked: signal.Signals | None = None
         self._asked_at_s = 0.0
-        self._at_a_good_point = False
+        self.epoch_ended = False
+        """Whether what is due once per epoch is being done."""
+        self._at_a_good_point = self._leaves = False
         self._before: dict[signal.Signals, Any] = {}
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._teller: threading.Thread | None = None
@@ -68,25 +78,60 @@ class GracefulStop(TrainerCallback):
             self._teller.start()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Ask for a checkpoint, unless the epoch ends here: then its evaluation belongs into it as well."""
+        """Ask for a checkpoint, unless the step ends an epoch or is evaluated: that comes first."""
         del kwargs
+        self.epoch_ended = False
         self._agree(args)
-        if self.asked is not None and not float(state.epoch or 0.5).is_integer():
+        if self.asked is not None and not control.should_evaluate and not float(state.epoch or 0.5).is_integer():
             self._save_now(args, control)
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Ask for a checkpoint after the epoch's evaluation."""
+        """Ask for a checkpoint, unless the epoch is evaluated."""
         del state, kwargs
-        if self.asked is not None:
+        self.epoch_ended = True
+        self._agree(args)
+        if self.asked is not None and not control.should_evaluate:
             self._save_now(args, control)
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Where the signal came during an evaluation, the checkpoint follows at once."""
-        del state, kwargs
-        if self.asked is not None:
+        """Where the signal came during an evaluation that was not left, the checkpoint follows."""
+        del kwargs
+        self._agree(args)
+        if self.asked is not None and (self.epoch_ended or not float(state.epoch or 0.5).is_integer()):
             self._save_now(args, control)
+
+    def on_prediction_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Leave an evaluation that may be left.
+
+        Raises:
+            LeftEvaluationError: a signal came.
+        """
+        del state, control, kwargs
+        if self._leaves:
+            self._leave_if_asked(args)
+
+    @contextlib.contextmanager
+    def leaving_evaluations(self, args: TrainingArguments) -> Iterator[None]:
+        """Inside the block evaluations are left when a signal comes, or has come; who opens it saves what is left.
+
+        Raises:
+            LeftEvaluationError: a signal came.
+        """
+        self._leave_if_asked(args)
+        self._leaves = True
+        try:
+            yield
+        finally:
+            self._leaves = False
+
+    def _leave_if_asked(self, args: TrainingArguments) -> None:
+        self._agree(args)
+        if self.asked is not None:
+            raise LeftEvaluationError(self.asked)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """End the run.

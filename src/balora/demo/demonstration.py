@@ -13,6 +13,7 @@ from balora.demo.table import plain_table
 from balora.demo.words import LEGEND, RATE, caution, chosen_rates, in_words, introduction, shared_rate, wrapped
 from balora.errors import InputError, OutputError, StoppedError
 from balora.escaping import visible
+from balora.paths import user_path
 from balora.report import Report, write_report
 from balora.study import Run, StudyResults, load_study, run_study
 from balora.study.tables import build_tables
@@ -60,7 +61,7 @@ def run_demo(
     """
     if seeds is not None and seeds < 1:
         raise InputError.at("seeds", f"is {seeds}; expected 1 or more", "leave it out for 3")
-    where = free_folder(Path("runs") / STUDY) if folder is None else folder.expanduser()
+    where = free_folder(Path("runs") / STUDY) if folder is None else user_path(folder)
     study = load_study(STUDY, QUICK if quick else None, [] if seeds is None else [f"seeds={seeds}"])
     make_folder(where)
     introduced = introduction(study)

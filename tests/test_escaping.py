@@ -8,7 +8,7 @@ import pytest
 from markdown_it import MarkdownIt
 from ruamel.yaml import YAML
 
-from balora.escaping import code_literal, markdown, printable
+from balora.escaping import code_literal, markdown, printable, visible, without_commands
 from tests.support.payloads import PAYLOADS, on_one_line, seen
 
 
@@ -70,3 +70,19 @@ def test_what_cannot_be_seen_goes(letter: str) -> None:
 
 def test_what_only_some_readers_take_for_markup_is_escaped_too() -> None:
     assert markdown("> {{a}} $b$") == r"&gt; \{\{a\}\} \$b\$"
+
+
+@pytest.mark.parametrize("payload", PAYLOADS, ids=range(len(PAYLOADS)))
+def test_a_terminal_sees_no_command_and_loses_nothing(payload: str) -> None:
+    shown = visible(payload)
+    assert printable(shown) == shown
+    assert "\r" not in shown
+    assert visible(shown) == shown
+    assert set(printable(payload).replace("\r", "")) <= set(shown)
+
+
+def test_a_bar_is_drawn_and_a_title_is_not_set() -> None:
+    bar = "\r\x1b[2K\x1b[32m 5/10\x1b[0m\x1b[1A\x1b[?25h"
+    assert without_commands(bar) == bar
+    for command in ("\x1b[2J", "\x1b]0;owned\x07", "\x1bP", "\x9b2J", "\x1b[6n", "\x1bc", "\b"):
+        assert not {"\x1b", "\x07", "\x9b", "\b"} & set(without_commands(command))

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from balora.paths import user_path
+
 
 def cache_folder() -> Path:
     """The folder BALORA_CACHE names, else `~/.cache/balora`; it need not exist yet."""
     chosen = os.environ.get("BALORA_CACHE")
-    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "balora"
+    return user_path(chosen) if chosen else Path.home() / ".cache" / "balora"
 
 
 _FOUND: Counter[str] = Counter()

@@ -8,6 +8,8 @@ import re
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
+_BAR = re.compile(r"(\x1b\[[0-9;]*[mAK]|\x1b\[\?25[lh]|\r)")
+"""Colours, one line up, erasing a line, showing the cursor: what bars are drawn with."""
 _MARKUP = re.compile(r"([\\`*{}\[\]#|~$]|(?<![^\W_])_|_(?![^\W_]))")
 """What means something within a line; an underscore inside a word means nothing."""
 _REFERENCED = re.compile(r"[<>@]|^:|:(?=\S)|(?i:(?<=www)\.)")
@@ -23,6 +25,33 @@ def printable(text: str) -> str:
     'a[31mbc'
     """
     return _CONTROL.sub("", text)
+
+
+def visible(text: str) -> str:
+    r"""The text for a terminal: what would steer it, or turn the direction of writing, is written out.
+
+    Line breaks and tabs stay.
+
+    >>> visible("a\x1b[31mb\u202ec")
+    'a\\x1b[31mb\\u202ec'
+    """
+    return _CONTROL.sub(_written_out, text.replace("\r\n", "\n").replace("\r", "\\r"))
+
+
+def without_commands(text: str) -> str:
+    r"""The text of a library for a terminal: colours and the steps of a bar pass, all other commands are written out.
+
+    >>> without_commands("\x1b[1mbold\x1b[0m \x1b[2J\x1b]0;title\x07")
+    '\x1b[1mbold\x1b[0m \\x1b[2J\\x1b]0;title\\x07'
+    """
+    return "".join(
+        part if number % 2 else _CONTROL.sub(_written_out, part) for number, part in enumerate(_BAR.split(text))
+    )
+
+
+def _written_out(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
 def markdown(text: str, longest: int | None = None) -> str:

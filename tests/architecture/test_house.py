@@ -12,9 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "balora"
 
 ROWS: list[set[str]] = [
-    {"cache", "errors", "escaping", "optional", "redaction", "regular_files", "settings", "task"},
-    {"strict_json"},
-    {"limited_process"},
+    {"errors", "escaping", "optional", "redaction", "regular_files", "settings", "task"},
+    {"paths", "strict_json"},
+    {"cache", "limited_process"},
     {"losses", "data", "models", "adapters", "artefacts", "figures"},
     {"teacher", "evaluation", "lab"},
     {"training"},

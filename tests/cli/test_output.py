@@ -27,6 +27,29 @@ def test_an_error_is_one_line_whatever_it_says(capsys: pytest.CaptureFixture[str
     assert captured.err == f"error: first second [red]not markup[/red] {'x' * 300}\n"
 
 
+EVIL = "\x1b[2J\x1b]0;owned\x07one\u202e"
+
+
+def test_words_of_others_do_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = r"\x1b[2J\x1b]0;owned\x07one\u202e"
+    output.print_result(EVIL)
+    output.print_error(EVIL)
+    output.print_notes([EVIL])
+    output.print_message(EVIL)
+    with output.no_secrets_shown():
+        sys.stderr.write(f"{EVIL}\n")
+    captured = capsys.readouterr()
+    assert captured.out == f"{shown}\n"
+    assert captured.err == f"error: {shown}\nnote: {shown}\n{shown}\n{shown}\n"
+
+
+def test_json_for_a_terminal_is_the_same_document(capsys: pytest.CaptureFixture[str]) -> None:
+    output.print_json({"a": EVIL + "\x9b\x7f"})
+    text = capsys.readouterr().out
+    assert json.loads(text) == {"a": EVIL + "\x9b\x7f"}
+    assert not {"\x1b", "\x07", "\u202e", "\x9b", "\x7f"} & set(text)
+
+
 def test_notes_come_once(capsys: pytest.CaptureFixture[str]) -> None:
     output.print_notes(["a", "b", "a"])
     assert capsys.readouterr().err == "note: a\nnote: b\n"

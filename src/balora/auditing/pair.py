@@ -14,6 +14,7 @@ import torch
 from balora.adapters import adapters_off
 from balora.errors import ModelError
 from balora.models import ModelSettings
+from balora.paths import user_path
 from balora.run.subject import LoadedSubject, Subject, base_is_apart, base_of, find_subject, load_subject
 
 Head = Literal["own", "initial", "tuned", "none"]
@@ -108,7 +109,7 @@ def load_pair(subject: Subject, base: Subject | None, base_head: str) -> Pair:
 
 
 def _found(run: str | Path, base: str | None) -> Subject:
-    folder = Path(run).expanduser()
+    folder = user_path(run)
     if not folder.exists() and not str(run).startswith((".", "/", "~")):
         return find_subject(None, str(run))
     return find_subject(run, base)

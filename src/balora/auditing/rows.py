@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from balora.data import DataSettings, Example, LabelledText, PromptedText, TextD
 from balora.data.scored import ScoredSource, load_scored
 from balora.errors import DataError, InputError
 from balora.evaluation.labelled_sets import LABELLED_SETS
+from balora.paths import user_path
 from balora.run.subject import Subject
 
 
@@ -142,7 +142,7 @@ def _labelled_source(subject: Subject, file: str, settings: AuditSettings) -> Sc
 
 
 def _general(file: str) -> tuple[str, ...]:
-    if not Path(file).expanduser().is_file():
+    if not user_path(file).is_file():
         raise DataError.at(
             "--general-text", f"no file '{file}'", "name a file of text: .txt, one text a line, or .jsonl"
         )

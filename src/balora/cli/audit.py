@@ -95,7 +95,7 @@ def audit(
     if as_json:
         print_json({**report.as_json(), "file": str(report.path), "figures": [str(each) for each in report.figures]})
     else:
-        print_result(printed(report))
+        print_result(printed(report), styled=True)
         if not quiet:
             print_notes(note for part in report.parts.values() for note in part.notes)
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from balora.auditing import AuditReport, Score
+from balora.escaping import visible
 from balora.evaluation.intervals import Estimate
 
 NARROWEST = 100
@@ -23,14 +24,15 @@ def printed(report: AuditReport) -> str:
     colour = sys.__stdout__ is not None and sys.__stdout__.isatty() and "NO_COLOR" not in os.environ
     console = Console(width=width, force_terminal=colour, no_color=not colour, highlight=False, file=None, record=False)
     with console.capture() as capture:
-        console.print(report.compared, soft_wrap=True, markup=False)
+        console.print(visible(report.compared), soft_wrap=True, markup=False)
         for source, where in report.rows.items():
-            console.print(f"{source}: {where}", soft_wrap=True, markup=False)
+            console.print(visible(f"{source}: {where}"), soft_wrap=True, markup=False)
         console.print(_table(report))
         if report.path is not None:
-            console.print(f"written to {report.path}", soft_wrap=True, markup=False)
+            console.print(visible(f"written to {report.path}"), soft_wrap=True, markup=False)
         if report.figures:
-            console.print(f"{len(report.figures)} figures in {report.figures[0].parent}", soft_wrap=True, markup=False)
+            pictures = f"{len(report.figures)} figures in {report.figures[0].parent}"
+            console.print(visible(pictures), soft_wrap=True, markup=False)
     return capture.get()
 
 
@@ -59,11 +61,11 @@ def _cells(score: Score) -> tuple[Text, ...]:
     shown = measure.shown(sure.value, signed=True) if signed else ""
     unit = f" [{measure.unit}]" if measure.unit and measure.unit != "share" else ""
     return (
-        Text(f"  {score.title}{unit}"),
+        Text(visible(f"  {score.title}{unit}")),
         Text(base),
         Text(measure.shown(score.tuned.value)),
         Text(f"{shown} {_interval(score, sure, signed=signed)}".strip()),
-        Text(score.verdict, style=_style(score)),
+        Text(visible(score.verdict), style=_style(score)),
     )
 
 

@@ -21,6 +21,7 @@ from balora.cli.failures import HUNG_UP, INTERRUPTED, TERMINATED, failure_of, st
 from balora.cli.output import no_secrets_shown, print_error, print_json, print_message, print_result
 from balora.cli.processes import speaks
 from balora.errors import InputError, StoppedError
+from balora.escaping import visible
 from balora.optional import hush_optional_packages
 
 app = typer.Typer(
@@ -106,7 +107,7 @@ def _run(given: list[str]) -> int:
 def _report(error: BaseException, *, debug: bool, as_json: bool) -> int:
     failure = failure_of(error)
     if debug:
-        traceback.print_exception(error)
+        sys.stderr.write(visible("".join(traceback.format_exception(error))))
     if isinstance(error, BrokenPipeError):
         # The reader of stdout left; what is still buffered must go somewhere when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

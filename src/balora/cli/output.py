@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,19 +13,32 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from balora.escaping import visible, without_commands
 from balora.redaction import RedactingStream, redacted
 from balora.strict_json import strict_json
 
+_UNSEEN = re.compile(r"[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What JSON may hold as it is and a terminal obeys."""
 
-def print_result(text: str) -> None:
-    """Write a result to stdout, as it is."""
-    text = redacted(text)
+
+def print_result(text: str, *, styled: bool = False) -> None:
+    """Write a result to stdout; what would steer the terminal is written out.
+
+    Args:
+        text: the result.
+        styled: it holds colours of our own, and texts of others have been made `visible`.
+    """
+    text = redacted(text) if styled else visible(redacted(text))
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
 
 
 def print_json(document: Mapping[str, Any] | Sequence[Any]) -> None:
-    """Write one JSON document to stdout; a number that is not finite becomes null, because JSON has no word for it."""
-    sys.stdout.write(strict_json(document, default=str))
+    """Write one JSON document to stdout; a number that is not finite becomes null, because JSON has no word for it.
+
+    Control characters stand in it as escapes.
+    """
+    text = strict_json(document, default=str)
+    sys.stdout.write(_UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def print_notes(notes: Iterable[str]) -> None:
@@ -71,14 +85,27 @@ def quiet_libraries(quiet: bool) -> None:
 
 @contextlib.contextmanager
 def no_secrets_shown() -> Iterator[None]:
-    """Take secrets out of all that Python code prints meanwhile, the libraries' logs and tracebacks included."""
+    """Take secrets out of all that Python code prints meanwhile, the libraries' logs and tracebacks included.
+
+    So are commands to the terminal that stand in the words of others; those that draw bars and colours pass.
+    """
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = RedactingStream(sys.stdout), RedactingStream(sys.stderr)
+    sys.stdout, sys.stderr = _HarmlessStream(sys.stdout), _HarmlessStream(sys.stderr)
     try:
         yield
     finally:
         sys.stdout, sys.stderr = before
 
 
+class _HarmlessStream(RedactingStream):
+    """Writes out what would steer the terminal, too."""
+
+    def write(self, text: str) -> int:
+        """Write the text without its secrets and commands."""
+        super().write(without_commands(text))
+        return len(text)
+
+
 def _to_stderr(label: str, message: str, style: str) -> None:
-    Console(stderr=True, soft_wrap=True, highlight=False).print(Text.assemble((label, style), redacted(message)))
+    text = Text.assemble((label, style), visible(redacted(message)))
+    Console(stderr=True, soft_wrap=True, highlight=False).print(text)

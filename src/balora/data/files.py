@@ -14,6 +14,7 @@ from pathlib import Path
 from balora.data.fingerprint import bytes_sha256
 from balora.data.sources import FILE_ENDINGS, file_ending
 from balora.errors import DataError, did_you_mean
+from balora.paths import user_path
 from balora.regular_files import UnfitFileError, read_regular
 
 SIZE_VARIABLE = "BALORA_MAX_FILE_GIB"
@@ -43,7 +44,7 @@ def read_file(name: str, split_key: str) -> tuple[bytes, str]:
         DataError: when there is no such file, it cannot be read or unpacked, is too large in either form, or its
             ending is unknown.
     """
-    path = Path(name).expanduser()
+    path = user_path(name)
     if file_ending(name) not in FILE_ENDINGS:
         known = ", ".join(ending[1:] for ending in FILE_ENDINGS)
         raise DataError.at(
@@ -63,7 +64,7 @@ def read_bytes(name: str, split_key: str) -> tuple[bytes, str]:
     Raises:
         DataError: when there is no such file, it cannot be read, or it is larger or no file.
     """
-    path = Path(name).expanduser()
+    path = user_path(name)
     most = most_bytes()
     try:
         content = read_regular(path, most)
@@ -145,10 +146,13 @@ def decode(content: bytes, encoding: str, name: str) -> str:
         DataError: naming the byte and the line that do not fit the encoding.
     """
     try:
-        utf8 = codecs.lookup(encoding).name == "utf-8"
-    except LookupError:
+        codec = codecs.lookup(encoding)
+        utf8 = codec.name == "utf-8"
+        if not getattr(codec, "_is_text_encoding", True) or codec.name == "undefined":
+            raise LookupError(encoding)  # base64 and others, which Python keeps among the encodings
+    except (LookupError, ValueError):
         raise DataError.at(
-            "data.encoding", f"'{encoding}' is no known encoding", "use utf-8, latin-1, cp1252 or utf-16"
+            "data.encoding", f"'{encoding[:80]}' is no known encoding of text", "use utf-8, latin-1, cp1252 or utf-16"
         ) from None
     mark = next((mark for mark in _WIDE_MARKS if content.startswith(mark)), None)
     if utf8 and mark:
@@ -161,3 +165,6 @@ def decode(content: bytes, encoding: str, name: str) -> str:
         line = content.count(b"\n", 0, offset) + 1
         found = f"byte 0x{content[offset]:02x} at offset {offset} is not {encoding}"
         raise DataError.at(f"{name}:{line}", found, "set data.encoding: latin-1, or whatever it was saved in") from None
+    except UnicodeError as error:
+        what = f"is not {encoding} ({str(error)[:80]})"
+        raise DataError.at(name, what, "set data.encoding to what it was saved in") from None

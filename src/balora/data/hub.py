@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from balora.data.sources import HubDataset, Source
 from balora.data.structured import with_class_names
 from balora.data.table import Table
 from balora.errors import DataError, did_you_mean
+from balora.paths import user_path
 
 if TYPE_CHECKING:
     import datasets
@@ -40,7 +40,7 @@ def _load(hub: HubDataset, split: str, key: str) -> datasets.Dataset:
     import datasets
 
     try:
-        if (Path(hub.id).expanduser() / "dataset_dict.json").is_file():
+        if (user_path(hub.id) / "dataset_dict.json").is_file():
             splits: Any = datasets.load_from_disk(hub.id)
         else:
             splits = datasets.load_dataset(hub.id, hub.config, data_dir=hub.folder, revision=hub.revision)

@@ -6,20 +6,21 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TypeVar
 
 from balora.data.examples import SPLITS, SplitName
 from balora.data.presets import Preset
 from balora.data.settings import DataSettings
-from balora.errors import DataError
+from balora.errors import DataError, InputError
+from balora.paths import user_path
 
 FILE_ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".json", ".jsonl", ".ndjson", ".parquet")
 """Kinds of local file, each may be followed by .gz."""
 
 Row = TypeVar("Row")
 
-_BOUND = re.compile(r"^\s*(?P<number>-?\d+)\s*(?P<percent>%)?\s*$")
+_BOUND = re.compile(r"^\s*(?P<number>-?[0-9]{1,15})\s*(?P<percent>%)?\s*$")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class RowSlice:
                 break
             bounds.append(Bound(int(match["number"]), bool(match["percent"])) if match else None)
         if len(bounds) != 2:
-            raise DataError.at(where, f"[{text}] is not a slice", "write [:1000], [1000:2000] or [10%:20%]")
+            shown = text if len(text) <= 80 else f"{text[:77]}..."
+            raise DataError.at(where, f"[{shown}] is not a slice", "write [:1000], [1000:2000] or [10%:20%]")
         return cls(bounds[0], bounds[1])
 
     @property
@@ -112,9 +114,16 @@ def parse_source(text: str, where: str, hub: HubDataset | None = None) -> Source
     'train.csv'
     """
     match = re.fullmatch(r"(?P<name>.+?)\[(?P<slice>[^\[\]]*)\]", text.strip())
-    if match is None or (hub is None and Path(text).expanduser().exists()):
+    if match is None or (hub is None and _is_there(text)):
         return Source(text.strip(), EVERY_ROW, hub)
     return Source(match["name"].strip(), RowSlice.parse(match["slice"], where), hub)
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return user_path(name).exists()
+    except InputError:  # no path at all with the brackets; without them it is told, if it is none then
+        return False
 
 
 def file_ending(name: str) -> str:
@@ -162,7 +171,7 @@ def _source(text: str, split: SplitName, settings: DataSettings, hub: HubDataset
     where = f"data.{split}"
     local = parse_source(text, where)
     is_file = looks_like_a_file(local.name)
-    if hub is None or is_file or (settings.dataset is None and Path(local.name).expanduser().is_file()):
+    if hub is None or is_file or (settings.dataset is None and user_path(local.name).is_file()):
         return local
     return parse_source(text, where, hub)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -35,6 +36,8 @@ def read_json(name: str, text: str, rows: RowSlice) -> Table:
         if start == "{" and error.msg == "Extra data":
             return _read_lines(name, text, rows)
         raise _syntax_error(name, error.lineno, error) from None
+    except ValueError as error:
+        raise DataError.at(name, f"not usable JSON ({_too_long(error)})", "correct the row") from None
     except RecursionError:
         raise DataError.at(name, "nested too deeply to be rows of data", "name a list of flat objects") from None
     return _document_as_table(name, document, rows)
@@ -66,6 +69,12 @@ def _reason(error: json.JSONDecodeError) -> str:
     return f"not valid JSON ({error.msg} at column {error.colno})"
 
 
+def _too_long(error: ValueError) -> str:
+    """Python reads whole numbers up to a length, since reading longer ones takes for ever."""
+    longest = sys.get_int_max_str_digits()
+    return f"a number of more than {longest} digits" if "integer string conversion" in str(error) else str(error)[:80]
+
+
 def _read_lines(name: str, text: str, rows: RowSlice) -> Table:
     numbered = ((number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip())
     objects: list[Mapping[str, Any]] = []
@@ -89,6 +98,8 @@ def _parse_line(line: str) -> tuple[Any, str | None]:
         return None, _reason(error)
     except DoubleKeyError as error:
         return None, str(error)
+    except ValueError as error:
+        return None, f"not usable JSON ({_too_long(error)})"
     except RecursionError:
         return None, "not usable JSON (nested too deeply)"
     return value, None if isinstance(value, dict) else f"a {_json_type(value)}, but every line must be an object"
@@ -174,10 +185,28 @@ def read_parquet(name: str, content: bytes, rows: RowSlice) -> Table:
         where=name,
         names=tuple(table.column_names),
         rows=table.num_rows,
-        column=lambda column: list(table.column(column).to_pylist()),
+        column=lambda column: _values(name, column, table.column(column), wanted),
         place=lambda row: f"{name}[{wanted[row]}]",
     )
     return with_class_names(plain, dict(_class_names(table.schema.metadata or {})))
+
+
+def _values(name: str, column: str, values: Any, rows: range) -> list[Any]:
+    """One column of a parquet file as Python's values.
+
+    Raises:
+        DataError: names the first row whose text is no UTF-8.
+    """
+    try:
+        return list(values.to_pylist())
+    except UnicodeDecodeError:
+        for row in range(len(values)):
+            try:
+                values[row].as_py()
+            except UnicodeDecodeError as error:
+                what = f"'{column}' is no UTF-8 text (byte 0x{error.object[error.start]:02x} at {error.start})"
+                raise DataError.at(f"{name}[{rows[row]}]", what, "write the file again from text") from None
+        raise
 
 
 def _class_names(metadata: Mapping[bytes, bytes]) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -12,6 +12,8 @@ from rich.console import Console
 from balora.demo.table import plain_table
 from balora.demo.words import LEGEND, RATE, caution, chosen_rates, in_words, introduction, shared_rate, wrapped
 from balora.errors import InputError, OutputError, StoppedError
+from balora.escaping import visible
+from balora.paths import user_path
 from balora.report import Report, write_report
 from balora.study import Run, StudyResults, load_study, run_study
 from balora.study.tables import build_tables
@@ -59,14 +61,14 @@ def run_demo(
     """
     if seeds is not None and seeds < 1:
         raise InputError.at("seeds", f"is {seeds}; expected 1 or more", "leave it out for 3")
-    where = free_folder(Path("runs") / STUDY) if folder is None else folder.expanduser()
+    where = free_folder(Path("runs") / STUDY) if folder is None else user_path(folder)
     study = load_study(STUDY, QUICK if quick else None, [] if seeds is None else [f"seeds={seeds}"])
     make_folder(where)
     introduced = introduction(study)
     if show_progress:
         console = Console(stderr=True)
         for line in [*introduced, "The model is pre-trained first, unless the cache has it.", ""]:
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+            console.print(visible(line), highlight=False, markup=False, soft_wrap=True)
     try:
         results = run_study(study, folder=where, show_progress=show_progress)
     except StoppedError as stop:

@@ -14,6 +14,7 @@ from balora.data.settings import DataSettings
 from balora.data.sources import HubDataset, Source, parse_source
 from balora.errors import DataError, Problem
 from balora.evaluation.labelled_sets import file_in
+from balora.paths import user_path
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def shots_of(suite: GenerationSuite, data: Path | None, shots: int) -> str | Non
         return None
     if data is None:
         return f"hub:{suite.shot_split}"
-    folder = data.expanduser() if data.expanduser().is_dir() else data.expanduser().parent
+    folder = user_path(data) if user_path(data).is_dir() else user_path(data).parent
     for name in suite.shot_files:
         if (folder / name).is_file():
             return str(folder / name)

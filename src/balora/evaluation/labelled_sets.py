@@ -14,6 +14,7 @@ from balora.data.presets import Preset, preset_named
 from balora.data.scored import ScoredSource
 from balora.data.sources import HubDataset
 from balora.errors import DataError, did_you_mean
+from balora.paths import user_path
 from balora.task import Task
 
 _NLI = ("entailment", "neutral", "contradiction")
@@ -215,7 +216,7 @@ def file_in(data: Path, names: tuple[str, ...], suite: str) -> str:
     Raises:
         DataError: neither is there.
     """
-    path = data.expanduser()
+    path = user_path(data)
     if not path.is_dir():
         return str(data)
     for name in names:

@@ -22,6 +22,7 @@ from balora.lab.pretraining import OnStep, PretrainingSettings
 from balora.lab.questions import questions_about, write_questions
 from balora.lab.task import CityTask, TaskFiles, TaskSettings, build_task, write_task
 from balora.lab.world import World, WorldSettings, build_world
+from balora.paths import user_path
 from balora.settings import Settings
 from balora.strict_json import read_json
 
@@ -162,4 +163,4 @@ def _twin(settings: WorldSettings, twin: Twin) -> WorldSettings:
 
 
 def _same(one: Path, other: str | Path) -> bool:
-    return one.resolve() == Path(other).expanduser().resolve()
+    return one.resolve() == user_path(other).resolve()

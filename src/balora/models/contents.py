@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from balora.errors import Problem
 from balora.models.settings import ModelSettings
+from balora.paths import user_path
 from balora.strict_json import read_json
 
 _KEY = "model.name_or_path"
@@ -49,7 +50,7 @@ def weight_problems(settings: ModelSettings, empty: PreTrainedModel) -> list[Pro
 
 def weight_files(settings: ModelSettings) -> list[Path] | Problem:
     """The safetensors files of a model that are on this machine, or why there are none."""
-    folder = Path(settings.name_or_path).expanduser()
+    folder = user_path(settings.name_or_path)
     if not folder.is_dir():
         found = (_cached(settings, name) for name in (_WHOLE, _INDEX))
         path = next((path for path in found if path is not None), None)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from balora.errors import ModelError
 from balora.models.trust import PICKLE_VARIABLE, how_to_trust
+from balora.paths import user_path
 
 
 def explain_load_failure(key: str, name: str, error: Exception) -> ModelError:
@@ -21,7 +21,7 @@ def explain_load_failure(key: str, name: str, error: Exception) -> ModelError:
     if "trust_remote_code" in text:
         what = f"'{name}' needs code of its own to load, and balora runs no code that comes with a model"
         return ModelError.at(key, what, how_to_trust(name))
-    if Path(name).expanduser().is_dir():
+    if user_path(name).is_dir():
         return ModelError.at(key, f"the folder '{name}' cannot be loaded: {_first_line(text)}", "check its files")
     if "safetensors" in text and "does not appear to have" in text:
         fix = f"choose another revision; if you trust its pickled weights, set {PICKLE_VARIABLE}={name}"

@@ -26,6 +26,7 @@ from balora.cache import cache_folder, computed_by_one
 from balora.models.contents import weight_files
 from balora.models.load import load_config
 from balora.models.settings import ModelSettings
+from balora.paths import user_path
 from balora.strict_json import parse_json, read_json
 
 LARGE_BYTES = 256 << 20
@@ -119,7 +120,7 @@ def _filled(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pickled(settings: ModelSettings) -> list[Path]:
-    folder = Path(settings.name_or_path).expanduser()
+    folder = user_path(settings.name_or_path)
     return sorted(folder.glob("pytorch_model*.bin")) if folder.is_dir() else []
 
 

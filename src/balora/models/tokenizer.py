@@ -31,6 +31,10 @@ def load_tokenizer(settings: ModelSettings) -> PreTrainedTokenizerBase:
         raise
     except Exception as error:  # a stranger's file can make the libraries raise anything
         raise explain_load_failure(key, name, error) from error
+    longest = tokenizer.model_max_length
+    if longest is not None and (isinstance(longest, bool) or not isinstance(longest, int | float)):
+        what = f"model_max_length in tokenizer_config.json of '{name}' is {str(longest)[:80]!r}, expected a number"
+        raise ModelError.at(key, what, "correct it, or take it out")
     if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):
         # transformers makes an empty one of the model's class where a folder holds no tokenizer.
         what = f"'{name}' holds no tokenizer: no text could be told from another"

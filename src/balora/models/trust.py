@@ -14,6 +14,7 @@ from transformers.utils import cached_file
 
 from balora.errors import ModelError, Problem
 from balora.models.adapter_config import config_problems
+from balora.paths import user_path
 from balora.strict_json import read_json
 
 REMOTE_CODE_VARIABLE = "BALORA_TRUST_REMOTE_CODE"
@@ -42,7 +43,7 @@ def may_run_code(name: str, revision: str | None) -> bool:
     False
     """
     asked = os.environ.get(REMOTE_CODE_VARIABLE, "")
-    if Path(name).expanduser().is_dir():
+    if user_path(name).is_dir():
         return asked == name
     return revision is not None and _COMMIT.fullmatch(revision) is not None and asked == f"{name}@{revision}"
 
@@ -54,7 +55,7 @@ def may_unpickle(name: str) -> bool:
 
 def how_to_trust(name: str) -> str:
     """What to type when the code of a model is wanted."""
-    what = name if Path(name).expanduser().is_dir() else f"{name}@<commit>"
+    what = name if user_path(name).is_dir() else f"{name}@<commit>"
     also = "" if what == name else ", with model.revision set to that commit"
     return f"read its code, then run with {REMOTE_CODE_VARIABLE}={what} in the environment{also}; it runs as you"
 
@@ -71,8 +72,8 @@ def check_files(key: str, name: str, revision: str | None = None) -> None:
         ModelError: naming file and field.
     """
     problems = [*_config_problems(key, name, revision), *_index_problems(key, name, revision)]
-    if not problems and Path(name).expanduser().is_dir() and not may_unpickle(name):
-        problems = list(_weight_problems(key, Path(name).expanduser()))
+    if not problems and user_path(name).is_dir() and not may_unpickle(name):
+        problems = list(_weight_problems(key, user_path(name)))
     if problems:
         raise ModelError(problems)
 
@@ -198,7 +199,7 @@ def _weight_problems(key: str, folder: Path) -> Iterator[Problem]:
 
 def _file(name: str, file: str, revision: str | None) -> Path | None:
     """A file of a model, in its folder or in the cache of the hub; None where it has none or cannot be reached."""
-    folder = Path(name).expanduser()
+    folder = user_path(name)
     if folder.is_dir():
         return folder / file if (folder / file).is_file() else None
     try:

@@ -10,6 +10,7 @@ import transformers
 from transformers import TrainingArguments
 
 from balora.errors import InputError, Problem, did_you_mean
+from balora.paths import user_path
 from balora.recipe import Recipe
 from balora.run.parts import Inputs, metric_names
 from balora.run.quantization import quantization_problems
@@ -52,7 +53,7 @@ def _cache_folder(recipe: Recipe) -> Iterator[Problem]:
     folder = recipe.regularizers.teacher_cache_dir
     if folder is None:
         return
-    path = folder.expanduser().absolute()
+    path = user_path(folder).absolute()
     lowest = next(part for part in (path, *path.parents) if part.exists())
     if not lowest.is_dir():
         yield Problem("regularizers.teacher_cache_dir", f"'{lowest}' is a file", "name a folder")

@@ -11,6 +11,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from balora.escaping import visible
+
 
 class EvaluationProgress:
     """Draws nothing unless enabled."""
@@ -22,7 +24,12 @@ class EvaluationProgress:
 
     def __enter__(self) -> Self:
         if self.console is not None and self.console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            columns = (
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+            )
             self._bar = Progress(*columns, console=self.console)
             self._bar.start()
         return self
@@ -36,7 +43,7 @@ class EvaluationProgress:
     def say(self, line: str) -> None:
         """A note for the user."""
         if self.console is not None:
-            self.console.print(f"note: {line}", highlight=False, markup=False)
+            self.console.print(visible(f"note: {line}"), highlight=False, markup=False)
 
     @contextmanager
     def suite(self, name: str) -> Iterator[Callable[[int, int], None]]:
@@ -45,7 +52,7 @@ class EvaluationProgress:
             yield self._lines(name)
             return
         bar = self._bar
-        task = bar.add_task(name, total=None)
+        task = bar.add_task(visible(name), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
     def _lines(self, name: str) -> Callable[[int, int], None]:
@@ -55,6 +62,6 @@ class EvaluationProgress:
             nonlocal shown
             if self.console is not None and total and (done == total or done * 4 // total > shown):
                 shown = done * 4 // total
-                self.console.print(f"{name}: {done} of {total}", highlight=False, markup=False)
+                self.console.print(visible(f"{name}: {done} of {total}"), highlight=False, markup=False)
 
         return tell

@@ -16,6 +16,7 @@ from balora.data import EncodedData, TextData, encode, encode_once, load_text_da
 from balora.errors import Findings
 from balora.evaluation import METRICS, keep_predictions, metrics_function
 from balora.models import load_config, load_model, load_tokenizer, max_positions
+from balora.paths import user_path
 from balora.recipe import Recipe
 from balora.run.calibration import draw_calibration
 from balora.run.quantization import measure_start
@@ -57,7 +58,7 @@ class Prepared:
 def run_folder_of(recipe: Recipe) -> Path:
     """Where a recipe's run is written: output.dir, else runs/<model>-<method>."""
     if recipe.output.dir is not None:
-        return recipe.output.dir.expanduser()
+        return user_path(recipe.output.dir)
     return Path("runs") / f"{Path(recipe.model.name_or_path).name}-{recipe.adapter.method}"
 
 

@@ -30,6 +30,7 @@ from balora.models import (
     load_tokenizer,
     weight_problems,
 )
+from balora.paths import user_path
 from balora.recipe import Recipe, parse_recipe
 from balora.run.adapter_files import check_adapter_files, check_every_weight_is_used
 from balora.run.base import check_base, recorded_base
@@ -83,7 +84,7 @@ class Subject:
         """Of the adapter, or of the model's one file."""
         if self.adapter is not None:
             return file_sha256(self.adapter / ADAPTER_WEIGHTS)
-        folder = Path((self.whole or self.base).name_or_path).expanduser()
+        folder = user_path((self.whole or self.base).name_or_path)
         return file_sha256(folder / MODEL_WEIGHTS)
 
 
@@ -120,7 +121,7 @@ def find_subject(run: Path | str | None, model: str | None) -> Subject:
         if model is None:
             raise OutputError.at("RUN", "nothing to evaluate", "name a run folder, or a model with --model")
         return _plain(ModelSettings(name_or_path=model))
-    folder = Path(run).expanduser()
+    folder = user_path(run)
     if not folder.is_dir():
         raise OutputError.at(run, "no such folder", "name a run folder, or a model with --model")
     recipe, home = _recipe_of(folder)

@@ -42,6 +42,7 @@ from balora.artefacts.layout import (
     STEP_METRICS,
 )
 from balora.errors import BaloraError, DivergedError, OutputError, StoppedError
+from balora.escaping import visible
 from balora.evaluation import perplexity_of
 from balora.recipe import Recipe, dump_recipe, load_recipe, read_recipe_text, recipe_notes
 from balora.run.base import keep_base_of_its_own
@@ -204,7 +205,7 @@ def _tell(console: Console | None, notes: Iterable[str]) -> None:
     if console is None:
         return
     for note in notes:
-        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+        console.print(visible(f"note: {note}"), highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from balora.artefacts import write_json_atomically, write_text_atomically
 from balora.errors import OutputError
+from balora.paths import user_path
 from balora.strict_json import read_json
 from balora.study.board import Board
 from balora.study.carry_out import read_outcome
@@ -27,7 +28,7 @@ INDEX = "index.txt"
 def folder_of(study: Study, folder: Path | None) -> Path:
     """Where a study is written: `studies/<name>`, with its profile, unless said otherwise."""
     if folder is not None:
-        return folder.expanduser().absolute()
+        return user_path(folder).absolute()
     name = study.settings.name if study.profile is None else f"{study.settings.name}-{study.profile}"
     return (Path("studies") / name).absolute()
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from balora.artefacts import write_json_atomically
 from balora.data.sources import parse_source
+from balora.paths import user_path
 from balora.recipe import Recipe
 from balora.strict_json import read_json
 
@@ -53,7 +54,7 @@ class Fingerprints:
         given = self._given.get(str(path))
         if given is not None:
             return given
-        path = path.expanduser()
+        path = user_path(path)
         if path.is_dir():
             files = sorted(file for file in path.rglob("*") if file.is_file() and not _is_hidden(file, path))
             parts = [f"{file.relative_to(path).as_posix()}:{self._file(file)}" for file in files]

@@ -11,6 +11,7 @@ from typing import Any
 from balora.data import load_text_data
 from balora.errors import InputError, Problem, RecipeError
 from balora.models import load_config
+from balora.paths import user_path
 from balora.recipe import Recipe
 from balora.study.axes import Axis, Level
 from balora.study.clashes import clashes
@@ -226,7 +227,7 @@ def _with_paths(settings: Mapping[str, Any], change: Callable[[str], str]) -> di
 
 def _whole(name: str) -> str:
     """A file or folder of this machine written out, for processes in other folders."""
-    path = Path(name).expanduser()
+    path = user_path(name)
     return str(path.absolute()) if path.exists() else name
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
+from balora.escaping import visible
 from balora.study.jobs import Outcome
 from balora.study.metrics import metric_of
 from balora.study.results import Metric
@@ -26,7 +27,7 @@ class StudyProgress:
     def say(self, text: str) -> None:
         """One line."""
         if self.console is not None:
-            self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self.console.print(visible(text), highlight=False, markup=False, soft_wrap=True)
 
     def ended(self, title: str, outcome: Outcome, *, done: int, total: int) -> None:
         """One run ended; `done` of `total` have."""

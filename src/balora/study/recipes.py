@@ -9,6 +9,7 @@ from typing import Any
 
 from balora.data.sources import looks_like_a_file, parse_source
 from balora.errors import Problem, RecipeError
+from balora.paths import user_path
 from balora.recipe import Recipe
 from balora.recipe.document import Document, FoundProblem, Place
 from balora.recipe.load import check_document
@@ -118,8 +119,8 @@ def with_whole_paths(recipe: Recipe) -> Recipe:
     model = {}
     for key in ("name_or_path", "tokenizer"):
         name = getattr(recipe.model, key)
-        if name is not None and Path(name).expanduser().is_dir():
-            model[key] = str(Path(name).expanduser().absolute())
+        if name is not None and user_path(name).is_dir():
+            model[key] = str(user_path(name).absolute())
     return recipe.model_copy(
         update={"data": recipe.data.model_copy(update=data), "model": recipe.model.model_copy(update=model)}
     )
@@ -127,7 +128,7 @@ def with_whole_paths(recipe: Recipe) -> Recipe:
 
 def _whole(name: str) -> str:
     source = parse_source(name, "data")
-    path = Path(source.name).expanduser()
+    path = user_path(source.name)
     if path.is_file() or looks_like_a_file(source.name):
         return str(path.absolute()) + name.strip().removeprefix(source.name)
     return name

@@ -424,4 +424,50 @@ GENERATED = [
         files={"a.tsv": "sentence1\tsentence2\tscore\na\tb\t1.0\na\tb\t1.0\n"},
     ),
 ]
-CASES = [*map(_through_the_command_line, OF_THE_DATA_ROOM), *DELIMITED, *LABELLED, *LISTS, *GENERATED]
+BIG = '{"text": "x", "label": 1, "unused": ' + "9" * 5000 + "}\n"
+NOBODY = "~nobodyxyz/a.jsonl"
+
+
+def _parquet_of_bytes(folder: Path, _: Bench) -> None:
+    """A column that says it is text and is none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    texts = pa.array([b"fine", b"caf\xe9", b"x", b"y"]).cast(pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"text": texts, "label": [0, 1, 0, 1]}), folder / "a.parquet")
+
+
+CSV = "text,label\na,0\nb,1\nc,0\nd,1\n"
+PYTHON = [
+    _jsonl(
+        "integer of 5000 digits", lines(FINE, OTHER) + BIG, "a.jsonl:3: not usable JSON (a number of more than 4300"
+    ),
+    Case(
+        "integer of 5000 digits in a list",
+        "a.json: not usable JSON (a number of more than 4300 digits); correct",
+        files={"a.json": f"[{BIG.strip()}]"},
+    ),
+    *(
+        _csv(f"encoding {name}", CSV, f"data.encoding: '{name}' is no known encoding of text; use", encoding=name)
+        for name in ("base64", "hex", "rot13", "zlib", "undefined")
+    ),
+    *(
+        _csv(f"path {name[:12]}", CSV, said, 44, train=name)
+        for name, said in (
+            (NOBODY, f"{NOBODY}: the home folder of '~nobodyxyz' is not known; write it out"),
+            ("a\0.csv", "holds a character of code 0, which no path can; take it out"),
+            ("x" * 4000 + ".csv", ": a name of 4004 bytes is longer than the 255"),
+            ("xy/" * 2000 + "a.csv", ": a path of more than 4095 bytes is longer"),
+            ("a.csv[:" + "9" * 5000 + "]", "is not a slice; write [:1000]"),
+        )
+    ),
+    Case("run of nobody", "~nobodyxyz/a: the home folder of", 44, command=("evaluate", "~nobodyxyz/a")),
+    Case("recipe of nobody", "~nobodyxyz/r.yaml: ", 44, command=("validate", "~nobodyxyz/r.yaml")),
+    Case(
+        "parquet with text that is none",
+        "a.parquet[1]: 'text' is no UTF-8 text (byte 0xe9 at 3); write",
+        settings={"data": {"train": "a.parquet"}},
+        prepare=_parquet_of_bytes,
+    ),
+]
+CASES = [*PYTHON, *map(_through_the_command_line, OF_THE_DATA_ROOM), *DELIMITED, *LABELLED, *LISTS, *GENERATED]

@@ -113,6 +113,14 @@ def _not_a_number(tensors: Tensors) -> Tensors:
     return tensors
 
 
+def _tokenizer_config(**changes: Any) -> Callable[[Path], None]:
+    def change(model: Path) -> None:
+        path = model / "tokenizer_config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+    return change
+
+
 def _encoder(name: str, change: Callable[[Path], None], said: str, row: int = 37, **sections: Any) -> Case:
     return Case(name, said, row, settings={"model": HERE, **sections}, prepare=_copy("encoder", change))
 
@@ -171,6 +179,12 @@ MODELS = [
         19,
     ),
     _encoder("tokenizer that is no JSON", _write("tokenizer.json", "{"), "model.name_or_path: ...'./model'", 19),
+    _encoder(
+        "tokenizer with a length in words",
+        _tokenizer_config(model_max_length="abc"),
+        "model.name_or_path: model_max_length in tokenizer_config.json of './model' is 'abc', expected a number",
+        19,
+    ),
     _encoder(
         "tokenizer with more ids",
         _more_tokens,
@@ -451,6 +465,7 @@ ADAPTERS = [
         _adapter_config(alpha_pattern={".*" * 9 + "x": 1}),
         "adapter_config.json: 'alpha_pattern' is no plain pattern of names; list the names",
     ),
+    _adapter("data of nobody", lambda _: None, "the home folder of '~nobody", 44, "--data", "~nobodyxyz/a.jsonl"),
     _adapter("adapter cut", _cut(SMALL, 600), f"{ADAPTER_FILE}: is no whole safetensors file"),
     _adapter("adapter empty", _write(SMALL, b""), f"{ADAPTER_FILE}: is no whole safetensors file"),
     _adapter("adapter of zeros", _write(SMALL, b"\0" * 4000), f"{ADAPTER_FILE}: is no whole safetensors file"),

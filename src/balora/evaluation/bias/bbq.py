@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from balora.evaluation.bias.numbers import Measured, Number, share
 from balora.evaluation.bias.settings import BiasSettings
 from balora.evaluation.bias.sources import HUB, Reading, text_of
 from balora.evaluation.resampling import Rows, Score
+from balora.paths import user_path
 
 NAME = "bbq"
 CONDITIONS = {"ambig": "ambiguous", "disambig": "disambiguated"}
@@ -64,7 +64,7 @@ def read_questions(reading: Reading, source: str, settings: BiasSettings) -> lis
     del settings
     items: list[Question] = []
     hub = source == HUB
-    known = {} if hub else authors_targets(reading, Path(source).expanduser())
+    known = {} if hub else authors_targets(reading, user_path(source))
     for path in [HUB] if hub else [str(path) for path in reading.paths(source, "*.jsonl")]:
         for place, row in reading.rows(path, (*COLUMNS, "answer_info", "additional_metadata"), ON_HUB):
             found = _question(reading, place, row, known)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from balora.errors import DataError
+from balora.paths import user_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def source_in(data: Path, name: str) -> str:
     Raises:
         DataError: the folder holds none of its files.
     """
-    path = data.expanduser()
+    path = user_path(data)
     if not path.is_dir():
         return str(data)
     place = PLACES[name]
@@ -77,7 +78,7 @@ def benchmarks_in(data: Path) -> list[str]:
     Raises:
         DataError: it is no folder, or holds none.
     """
-    path = data.expanduser()
+    path = user_path(data)
     if not path.is_dir():
         what = f"'{data}' is no folder, and no single benchmark is named"
         raise DataError.at("--data", what, f"name the folder, or the suite: {', '.join(PLACES)}")

@@ -14,6 +14,7 @@ from balora.data.settings import DataSettings
 from balora.data.sources import EVERY_ROW, HubDataset, Source
 from balora.data.table import Table
 from balora.errors import DataError, Problem
+from balora.paths import user_path
 from balora.strict_json import parse_json
 
 HUB = "hub"
@@ -102,7 +103,7 @@ class Reading:
         """
         if source == HUB:
             raise DataError.at(f"--bias {self.name}", "no hub dataset is known for it", "name the authors' files")
-        path = Path(source).expanduser()
+        path = user_path(source)
         if not path.is_dir():
             return [path]
         found = sorted(path.glob(pattern))

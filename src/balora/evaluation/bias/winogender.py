@@ -14,6 +14,7 @@ from balora.evaluation.bias.numbers import Measured, Number, share
 from balora.evaluation.bias.settings import BiasSettings
 from balora.evaluation.bias.sources import HUB, Reading, text_of
 from balora.evaluation.resampling import Rows, Score, score_of_rows
+from balora.paths import user_path
 
 NAME = "winogender"
 SENTENCES, STATISTICS = "all_sentences.tsv", "occupations-stats.tsv"
@@ -69,7 +70,7 @@ def read_pronoun_sentences(reading: Reading, source: str, settings: BiasSettings
 
 
 def _files(reading: Reading, source: str) -> tuple[Path, Path]:
-    path = Path(source).expanduser()
+    path = user_path(source)
     if source != HUB and path.is_dir():
         path = path / SENTENCES
     sentences = reading.paths(HUB if source == HUB else str(path), SENTENCES)[0]

@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from balora.paths import user_path
+
 _TRIALS = 5
 _LAUNCHES = 300
 _SMALL_ROWS, _LARGE_NUMBERS = 8, 1 << 22
@@ -115,5 +117,5 @@ def _resident_bytes() -> int:
 
 
 def _existing(folder: Path) -> Path:
-    path = folder.expanduser().absolute()
+    path = user_path(folder).absolute()
     return next(part for part in (path, *path.parents) if part.exists())

@@ -9,6 +9,8 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 import torch
@@ -54,8 +56,9 @@ def test_the_version_is_that_of_the_package(balora) -> None:
 
 
 def test_the_installed_command_is_this_one() -> None:
-    (entry,) = importlib.metadata.entry_points(group="console_scripts", name="balora")
-    assert entry.value == "balora.cli.main:main"
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert project["project"]["scripts"] == {"balora": "balora.__main__:main"}
+    assert importlib.metadata.entry_points(group="console_scripts", name="balora")
 
 
 @pytest.mark.parametrize(
@@ -178,8 +181,9 @@ def module(name, **members):
 
 def train(recipe, **options):
     try:
-        sys.stderr.write("training\\n")
-        time.sleep(60)
+        with unwinding():
+            sys.stderr.write("training\\n")
+            time.sleep(60)
     finally:
         sys.stderr.write("cleaned up\\n")
 
@@ -194,6 +198,7 @@ module(
     with_overrides_noted=lambda text, overrides: text,
 )
 from balora.cli.main import main
+from balora.interruption import unwinding
 sys.exit(main(["train", "recipe.yaml"]))
 """
 

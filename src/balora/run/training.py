@@ -42,6 +42,7 @@ from balora.artefacts.layout import (
 )
 from balora.errors import BaloraError, DivergedError, StoppedError
 from balora.evaluation import perplexity_of
+from balora.interruption import unwinding
 from balora.recipe import Recipe, dump_recipe, load_recipe, read_recipe_text, recipe_notes
 from balora.run.base import keep_base_of_its_own
 from balora.run.beginning import Beginning, begin, check_base_read, checkpoint_weights, read_unchanged
@@ -117,6 +118,7 @@ def train(
         arguments, inputs = read_unchanged(folder, recipe, beginning)
         held.enter_context(memory_explained(recipe, inputs, arguments))
         prepared = load_and_adapt(recipe, inputs)
+        held.enter_context(unwinding())
         with _no_folder_without_a_run(folder):
             trainer = make_trainer(recipe, inputs, prepared.model, arguments)
             notes = [*beginning.notes, *recipe_notes(recipe), *inputs.notes, *prepared.notes]

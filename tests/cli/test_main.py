@@ -172,6 +172,21 @@ def test_a_reader_that_leaves_early_is_no_error(words: list[str]) -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("words", [["recipes", "list"], ["--help"], ["recipes", "list", "--json"]])
+def test_a_result_that_cannot_be_printed_blames_no_other_disk(words: list[str]) -> None:
+    program = "import sys; from balora.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-c", program, *words]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+        assert done.returncode == 4
+        assert "could not be printed to stdout: No space left on device" in done.stderr
+        assert "output.dir" not in done.stderr
+        lost = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, text=True, timeout=120)
+    assert lost.returncode == 0
+    assert lost.stdout
+
+
 PROGRAM = """
 import sys, time, types
 

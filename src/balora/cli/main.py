@@ -18,7 +18,7 @@ from balora.cli import audit, demo, doctor, evaluate, factors, plan, recipes, st
 from balora.cli.failures import HUNG_UP, INTERRUPTED, TERMINATED, failure_of, stopped_run
 from balora.cli.output import no_secrets_shown, print_error, print_json, print_message, print_result
 from balora.cli.processes import speaks
-from balora.errors import InputError, StoppedError
+from balora.errors import InputError, ResourceError, StoppedError
 from balora.interruption import stop_on_signals, unwinding
 from balora.optional import hush_optional_packages
 
@@ -108,15 +108,14 @@ def _report(error: BaseException, *, debug: bool, as_json: bool) -> int:
     if debug:
         traceback.print_exception(error)
     if isinstance(error, BrokenPipeError):
-        # The reader of stdout left; what is still buffered must go somewhere when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return failure.exit_code
+        return failure.exit_code  # the reader of stdout left
     if isinstance(error, InputError | StoppedError) and not speaks():
         return failure.exit_code  # the first process of this machine finds and says the same
     for line in failure.lines:
         print_error(line)
     if as_json:
-        print_json(failure.as_json())
+        with contextlib.suppress(ResourceError):  # stdout is what failed, and the line says so
+            print_json(failure.as_json())
     return failure.exit_code
 
 

@@ -148,7 +148,7 @@ def _stored_token(path: Path) -> str:
 class RedactingStream:
     """A text stream that takes secrets out of whatever is written through it."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | Any) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:

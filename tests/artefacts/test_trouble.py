@@ -66,3 +66,13 @@ def test_a_folder_that_is_gone_has_no_numbers(tmp_path: Path) -> None:
     found = disk_trouble(FileNotFoundError(errno.ENOENT, "gone"), tmp_path / "gone", what="the run")
     assert "MiB" not in str(found)
     assert "start again" in str(found)
+
+
+def test_a_file_elsewhere_is_named_and_the_run_folder_not_blamed(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "cache" / "states.safetensors"
+    error = OSError(errno.ENOSPC, "No space left on device", str(elsewhere))
+    found = str(disk_trouble(error, tmp_path / "run", what="the run", last_good="checkpoint-6"))
+    assert found.startswith(f"'{elsewhere}': No space left on device; checkpoint-6 is whole; free some space")
+    assert "could not be written" not in found
+    own = OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "run" / "metrics.jsonl"))
+    assert str(disk_trouble(own, tmp_path / "run", what="the run")).startswith(f"'{tmp_path / 'run'}': the run could")

@@ -9,6 +9,8 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 import torch
@@ -54,8 +56,9 @@ def test_the_version_is_that_of_the_package(balora) -> None:
 
 
 def test_the_installed_command_is_this_one() -> None:
-    (entry,) = importlib.metadata.entry_points(group="console_scripts", name="balora")
-    assert entry.value == "balora.cli.main:main"
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert project["project"]["scripts"] == {"balora": "balora.__main__:main"}
+    assert importlib.metadata.entry_points(group="console_scripts", name="balora")
 
 
 @pytest.mark.parametrize(
@@ -169,6 +172,21 @@ def test_a_reader_that_leaves_early_is_no_error(words: list[str]) -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("words", [["recipes", "list"], ["--help"], ["recipes", "list", "--json"]])
+def test_a_result_that_cannot_be_printed_blames_no_other_disk(words: list[str]) -> None:
+    program = "import sys; from balora.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-c", program, *words]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+        assert done.returncode == 4
+        assert "could not be printed to stdout: No space left on device" in done.stderr
+        assert "output.dir" not in done.stderr
+        lost = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, text=True, timeout=120)
+    assert lost.returncode == 0
+    assert lost.stdout
+
+
 PROGRAM = """
 import sys, time, types
 
@@ -178,8 +196,9 @@ def module(name, **members):
 
 def train(recipe, **options):
     try:
-        sys.stderr.write("training\\n")
-        time.sleep(60)
+        with unwinding():
+            sys.stderr.write("training\\n")
+            time.sleep(60)
     finally:
         sys.stderr.write("cleaned up\\n")
 
@@ -194,6 +213,7 @@ module(
     with_overrides_noted=lambda text, overrides: text,
 )
 from balora.cli.main import main
+from balora.interruption import unwinding
 sys.exit(main(["train", "recipe.yaml"]))
 """
 

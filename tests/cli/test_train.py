@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
-from balora.recipe import load_recipe, parse_recipe
+import pytest
+
+from balora.cli.main import main
+from balora.recipe import dump_recipe, load_recipe, parse_recipe
+from tests.run.test_training import recipe_for
 
 
 def test_a_run_is_told_in_text(balora, fake_run, folder: Path) -> None:
@@ -56,3 +62,19 @@ def test_a_shipped_recipe_trains_by_its_name(balora, fake_run) -> None:
     assert balora("train", "classify-your-csv", "data.train=mine.csv").code == 0
     ((_, (recipe,), _),) = fake_run.calls
     assert (recipe.data.train, recipe.output.dir) == ("mine.csv", Path("runs/classify-your-csv"))
+
+
+def test_a_reader_of_the_progress_that_leaves_does_not_end_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor does its leaving count as a signal: `2>&1 | head` once ended a run as if it had been terminated."""
+    path = tmp_path / "recipe.yaml"
+    path.write_text(dump_recipe(recipe_for("classification", tmp_path)))
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", buffering=1) as stream:
+        monkeypatch.setattr("sys.stderr", stream)
+        code = main(["train", str(path)])
+    assert code == 0
+    assert "finished after" in capsys.readouterr().out
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "finished"

@@ -194,6 +194,19 @@ def test_a_run_that_fails_says_so_in_its_record(tmp_path: Path, monkeypatch: pyt
     assert (record["status"], record["failure"]) == ("interrupted", "KeyboardInterrupt")
 
 
+def test_an_exit_that_no_signal_asked_for_is_no_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from balora.training import BALoraTrainer
+
+    def leave(*args: Any, **kwargs: Any) -> None:
+        raise SystemExit(1)
+
+    monkeypatch.setattr(BALoraTrainer, "train", leave)
+    with pytest.raises(SystemExit) as caught:
+        train(recipe_for("classification", tmp_path), show_progress=False)
+    assert caught.value.code == 1
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "failed"
+
+
 def test_progress_and_notes_go_to_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train(recipe_for("classification", tmp_path))
     out, err = capsys.readouterr()

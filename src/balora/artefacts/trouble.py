@@ -29,6 +29,8 @@ def disk_trouble(
 ) -> ResourceError | None:
     """The error to end a run with when its folder cannot be written; None for other failures.
 
+    Where the system names a file elsewhere, the error is of that file, and the run folder is not blamed.
+
     Args:
         error: what was raised.
         folder: the run folder.
@@ -43,9 +45,12 @@ def disk_trouble(
     free = _free_bytes(folder)
     sizes += [] if free is None else [f"{free / MIB:.1f} MiB are free"]
     numbers = f" ({', '.join(sizes)})" if sizes else ""
+    elsewhere = _path_outside(error, folder)
     kept = f"{last_good} is whole; " if last_good else ""
     fix = _FIXES.get(number, "see to the disk")
     go_on = "then run the same command with --resume" if last_good else "then start again"
+    if elsewhere is not None:
+        return ResourceError(f"'{elsewhere}': {os.strerror(number)}; {kept}{fix}, {go_on}")
     return ResourceError(
         f"'{folder}': {what} could not be written: {os.strerror(number)}{numbers}; {kept}{fix}, {go_on}"
     )
@@ -56,3 +61,13 @@ def _free_bytes(folder: Path) -> int | None:
         return shutil.disk_usage(folder).free
     except OSError:
         return None
+
+
+def _path_outside(error: BaseException, folder: Path) -> str | None:
+    """The file that the system's error names, where it is not in the run folder."""
+    names = [cause.filename for cause in causes(error) if isinstance(cause, OSError)]
+    name = next((os.fsdecode(name) for name in names if isinstance(name, str | bytes)), None)
+    run = os.path.realpath(folder)
+    if name is None or os.path.commonpath([run, os.path.realpath(name)]) == run:
+        return None
+    return name

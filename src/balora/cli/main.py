@@ -8,10 +8,8 @@ import io
 import os
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -20,8 +18,9 @@ from balora.cli import audit, demo, doctor, evaluate, factors, plan, recipes, st
 from balora.cli.failures import HUNG_UP, INTERRUPTED, TERMINATED, failure_of, stopped_run
 from balora.cli.output import no_secrets_shown, print_error, print_json, print_message, print_result
 from balora.cli.processes import speaks
-from balora.errors import InputError, StoppedError
+from balora.errors import InputError, ResourceError, StoppedError
 from balora.escaping import visible
+from balora.interruption import stop_on_signals, unwinding
 from balora.optional import hush_optional_packages
 
 app = typer.Typer(
@@ -83,7 +82,8 @@ def _run(given: list[str]) -> int:
     _share_processors()
     hush_optional_packages()
     try:
-        with _terminated_by_signal():
+        # `train` says itself from when on there is something to unwind: from its run folder.
+        with _stopped_by_signals(), contextlib.nullcontext() if words[0] == "train" else unwinding():
             _refuse_stripped_docstrings()
             result = app(args=words, prog_name="balora", standalone_mode=False)
             sys.stdout.flush()
@@ -109,15 +109,14 @@ def _report(error: BaseException, *, debug: bool, as_json: bool) -> int:
     if debug:
         sys.stderr.write(visible("".join(traceback.format_exception(error))))
     if isinstance(error, BrokenPipeError):
-        # The reader of stdout left; what is still buffered must go somewhere when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return failure.exit_code
+        return failure.exit_code  # the reader of stdout left
     if isinstance(error, InputError | StoppedError) and not speaks():
         return failure.exit_code  # the first process of this machine finds and says the same
     for line in failure.lines:
         print_error(line)
     if as_json:
-        print_json(failure.as_json())
+        with contextlib.suppress(ResourceError):  # stdout is what failed, and the line says so
+            print_json(failure.as_json())
     return failure.exit_code
 
 
@@ -146,18 +145,9 @@ def _never_fail_to_print() -> None:
 
 
 @contextlib.contextmanager
-def _terminated_by_signal() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind the stack like an interrupt does, so that files are closed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    # Under nohup SIGHUP is ignored, and stays so.
-    wanted = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, stop) for number in wanted}
+def _stopped_by_signals() -> Iterator[None]:
+    """Let signals end the command; afterwards they do what they did before."""
+    before = stop_on_signals()
     try:
         yield
     finally:

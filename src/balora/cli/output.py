@@ -8,17 +8,58 @@ import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.text import Text
 
+from balora.errors import ResourceError
 from balora.escaping import visible, without_commands
 from balora.redaction import RedactingStream, redacted
+from balora.streams import ForgivingStream, let_go
 from balora.strict_json import strict_json
 
 _UNSEEN = re.compile(r"[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What JSON may hold as it is and a terminal obeys."""
+
+
+class ResultStream:
+    """Stdout, which says of itself that it could not be written, so that no other disk is blamed for it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.lost = False
+        """Whether something could not be written."""
+
+    def write(self, text: str) -> int:
+        """Write a piece of the result.
+
+        Raises:
+            ResourceError: the file or disk that stdout is takes no more; BrokenPipeError where its reader left.
+        """
+        with self._told():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Write what is held back; raises as `write` does."""
+        with self._told():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            self.lost = True
+            raise
+        except OSError as error:
+            self.lost = True
+            what = f"the result could not be printed to stdout: {error.strerror or error}"
+            raise ResourceError(f"{what}; what the command wrote to its own files is whole") from None
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the stream's own."""
+        return getattr(self._stream, name)
 
 
 def print_result(text: str, *, styled: bool = False) -> None:
@@ -87,14 +128,19 @@ def quiet_libraries(quiet: bool) -> None:
 def no_secrets_shown() -> Iterator[None]:
     """Take secrets out of all that Python code prints meanwhile, the libraries' logs and tracebacks included.
 
-    So are commands to the terminal that stand in the words of others; those that draw bars and colours pass.
+    So are commands to the terminal that stand in the words of others; those that draw bars and colours pass. A line on
+    stderr that cannot be written is lost; a result that cannot be written to stdout is an error of its own.
     """
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = _HarmlessStream(sys.stdout), _HarmlessStream(sys.stderr)
+    results, lines = ResultStream(sys.stdout), ForgivingStream(sys.stderr)
+    sys.stdout, sys.stderr = _HarmlessStream(results), _HarmlessStream(lines)
     try:
         yield
     finally:
         sys.stdout, sys.stderr = before
+        for ours, stream in ((results, before[0]), (lines, before[1])):
+            if ours.lost:
+                let_go(stream)
 
 
 class _HarmlessStream(RedactingStream):

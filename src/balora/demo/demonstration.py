@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from balora.demo.table import plain_table
 from balora.demo.words import LEGEND, RATE, caution, chosen_rates, in_words, introduction, shared_rate, wrapped
 from balora.errors import InputError, OutputError, StoppedError
 from balora.escaping import visible
 from balora.paths import user_path
 from balora.report import Report, write_report
+from balora.streams import stderr_console
 from balora.study import Run, StudyResults, load_study, run_study
 from balora.study.tables import build_tables
 
@@ -66,7 +65,7 @@ def run_demo(
     make_folder(where)
     introduced = introduction(study)
     if show_progress:
-        console = Console(stderr=True)
+        console = stderr_console()
         for line in [*introduced, "The model is pre-trained first, unless the cache has it.", ""]:
             console.print(visible(line), highlight=False, markup=False, soft_wrap=True)
     try:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from balora.escaping import visible
+from balora.streams import stderr_console
 
 
 class EvaluationProgress:
@@ -19,7 +18,7 @@ class EvaluationProgress:
 
     def __init__(self, *, enabled: bool) -> None:
         # The stream of now: libraries' own chatter is turned away from sys.stderr while they work.
-        self.console = Console(file=sys.stderr, soft_wrap=True) if enabled else None
+        self.console = stderr_console(soft_wrap=True) if enabled else None
         self._bar: Progress | None = None
 
     def __enter__(self) -> Self:

@@ -44,6 +44,7 @@ from balora.artefacts.layout import (
 from balora.errors import BaloraError, DivergedError, OutputError, StoppedError
 from balora.escaping import visible
 from balora.evaluation import perplexity_of
+from balora.interruption import unwinding
 from balora.recipe import Recipe, dump_recipe, load_recipe, read_recipe_text, recipe_notes
 from balora.run.base import keep_base_of_its_own
 from balora.run.beginning import Beginning, begin, check_base_read, checkpoint_weights, read_unchanged
@@ -59,6 +60,7 @@ from balora.run.parts import (
 )
 from balora.run.resources.exhausted import memory_explained
 from balora.run.saved_steps import SavedSteps
+from balora.streams import stderr_console
 from balora.training import BALoraTrainer, GracefulStop, MetricsFile, ProgressLine
 from balora.training.left_evaluation import lines_before_evaluation
 from balora.training.process_state import evaluation_left
@@ -106,7 +108,7 @@ def train(
         text, _ = read_recipe_text(recipe)
         recipe, recipe_text = load_recipe(recipe), recipe_text or text
     folder, writes = run_folder_of(recipe), is_first_process()
-    console = Console(stderr=True) if show_progress and writes else None
+    console = stderr_console() if show_progress and writes else None
     with ExitStack() as held:
         is_there = _is_folder(folder)
         if is_there and writes:
@@ -120,6 +122,7 @@ def train(
         arguments, inputs = read_unchanged(folder, recipe, beginning)
         held.enter_context(memory_explained(recipe, inputs, arguments))
         prepared = load_and_adapt(recipe, inputs)
+        held.enter_context(unwinding())
         with _no_folder_without_a_run(folder):
             trainer = make_trainer(recipe, inputs, prepared.model, arguments)
             notes = [*beginning.notes, *recipe_notes(recipe), *inputs.notes, *prepared.notes]
@@ -308,9 +311,9 @@ def run_steps(trainer: BALoraTrainer, checkpoint: Path | None) -> dict[str, floa
 
 def explained(error: BaseException, folder: Path, recipe: Recipe) -> BaseException:
     """What to end with: an interruption or a disk that gives out with what is true of this folder, else the error."""
-    if isinstance(error, KeyboardInterrupt | SystemExit):
+    if _is_stop(error):
         return stopped(error, folder, recipe)
-    if isinstance(error, BaloraError):
+    if isinstance(error, BaloraError) or not isinstance(error, Exception):
         return error
     last, _ = newest_complete(folder, checkpoint_weights(recipe))
     trouble = disk_trouble(error, folder, what="the run", last_good=None if last is None else last.name)
@@ -319,10 +322,8 @@ def explained(error: BaseException, folder: Path, recipe: Recipe) -> BaseExcepti
 
 def stopped(error: BaseException, folder: Path, recipe: Recipe) -> StoppedError:
     """The interruption with what is true of this folder: how the run can go on."""
-    if isinstance(error, SystemExit):
-        number = (
-            signal.Signals(error.code - 128) if isinstance(error.code, int) and error.code > 128 else signal.SIGTERM
-        )
+    if isinstance(error, SystemExit) and isinstance(error.code, int):
+        number = signal.Signals(error.code - 128)
     else:
         number = getattr(error, "number", signal.SIGINT)
     checkpoint, _ = newest_complete(folder, checkpoint_weights(recipe))
@@ -358,4 +359,10 @@ def last_scores(trainer: BALoraTrainer) -> dict[str, float]:
 def _status_of(error: BaseException) -> str:
     if isinstance(error, DivergedError):
         return "diverged"
-    return "interrupted" if isinstance(error, KeyboardInterrupt | SystemExit) else "failed"
+    return "interrupted" if _is_stop(error) else "failed"
+
+
+def _is_stop(error: BaseException) -> bool:
+    """Whether a signal ended the run; an exit with any other code is somebody else's, and no signal."""
+    codes = {128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    return isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and error.code in codes)

@@ -14,6 +14,7 @@ from rich.console import Console
 from balora.cache import cache_folder
 from balora.errors import RecipeError, StoppedError
 from balora.recipe import dump_recipe
+from balora.streams import stderr_console
 from balora.study.board import Board
 from balora.study.carry_out import read_outcome
 from balora.study.document import Study, load_study
@@ -87,7 +88,7 @@ def run_study(
     make = make_engine(engine, loaded, where, jobs=jobs, address=address, store=store)
     open_folder(where, loaded)
     with held_study(where):
-        launch = _Launch(board, where, store, Console(stderr=True) if show_progress else None)
+        launch = _Launch(board, where, store, stderr_console() if show_progress else None)
         launch.take_stock(keep_failed=keep_failed)
         if launch.has_work():
             with _ended(make()) as started:

@@ -12,6 +12,7 @@ from rich.text import Text
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from balora.evaluation import is_score
+from balora.streams import stderr_console
 
 SHOWN = {
     "loss": "loss",
@@ -27,7 +28,7 @@ class ProgressLine(TrainerCallback):
     """On a terminal a live bar, the terms below it and a line per evaluation; elsewhere one plain line per log."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True)
+        self.console = console or stderr_console()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._began, self._first_step = 0.0, 0

@@ -22,8 +22,8 @@ from balora.task import IGNORED_LABEL, Task
 from balora.teacher import Teacher, draw_sequences, transformers_model
 from balora.training.cached_states import CachedStates, open_states
 from balora.training.callbacks import DivergenceGuard, RankAllocation
-from balora.training.checkpointing import CheckpointedTrainer
 from balora.training.config import BALoraConfig
+from balora.training.continued import ContinuedTrainer
 from balora.training.evidence import StepEvidence
 from balora.training.fused_path import FusedPath, fused_path_for
 from balora.training.gathering import rows_of_all
@@ -44,7 +44,7 @@ from balora.training.stopwatch import Stopwatch
 from balora.training.terms import TermLog, TokenMean, as_one_tensor
 
 
-class BALoraTrainer(CheckpointedTrainer):
+class BALoraTrainer(ContinuedTrainer):
     """Drop-in for `transformers.Trainer` that trains with the paper's regularizers (equations 8 and 12).
 
     Takes every argument of `Trainer` but `model_init`, plus `config`. The model comes from `balora.prepare_model`, or

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainingArguments
+from transformers import TrainerState, TrainingArguments
 
 from balora.adapters import BOTTLENECK_WEIGHTS, find_method
 from balora.adapters.state import STATE_FILE
 from balora.artefacts import (
+    STATE_OF_TRAINER,
     check_free,
     check_no_links,
     diverged_start,
@@ -23,8 +24,15 @@ from balora.artefacts import (
     saved_step,
     step_of,
 )
-from balora.artefacts.layout import ADAPTER_WEIGHTS, ALL_RESULTS, MODEL_WEIGHTS, RECIPE_RESOLVED, RUN_RECORD
-from balora.artefacts.manifest import read_manifest
+from balora.artefacts.layout import (
+    ADAPTER_WEIGHTS,
+    ALL_RESULTS,
+    CHECKPOINT_PREFIX,
+    MODEL_WEIGHTS,
+    RECIPE_RESOLVED,
+    RUN_RECORD,
+)
+from balora.artefacts.manifest import fault_in, read_manifest
 from balora.errors import Findings, OutputError, Problem
 from balora.recipe import Recipe, parse_recipe
 from balora.run.base import changed_base
@@ -103,9 +111,26 @@ def begin(folder: Path, recipe: Recipe, *, resume: bool, anyway: bool = False) -
     written = saved_step(earlier, last_leg=True)
     if written > step_of(list_checkpoints(folder)[0]):
         notes.insert(0, f"checkpoint-{written} was written and is gone, so the run goes on from {checkpoint.name}")
+    changed = (*changed, *lost_best(checkpoint, recipe))
     versions, told = changed_versions(earlier)
     notes += [f"{line} (the run goes on)" for line in told]
     return Beginning(checkpoint, earlier, tuple(notes), changed=(*changed, *versions), anyway=anyway)
+
+
+def lost_best(checkpoint: Path, recipe: Recipe) -> list[Problem]:
+    """The best checkpoint so far, where the run is to end with it and it is missing or damaged."""
+    if recipe.evaluation.keep_best is None and not recipe.training.get("load_best_model_at_end"):
+        return []
+    state = TrainerState.load_from_json(str(checkpoint / STATE_OF_TRAINER))
+    step = state.best_global_step
+    best = checkpoint.with_name(f"{CHECKPOINT_PREFIX}{step}")
+    fault = fault_in(best) if step else None
+    if fault is None:
+        return []
+    score = f"{recipe.evaluation.keep_best or 'score'} {state.best_metric:.6g}"
+    found = f"{fault}" if best.is_dir() else "it is missing"
+    what = f"held the best weights so far ({score}), and {found}; without it the best of what remains is taken"
+    return [Problem(best.name, what)]
 
 
 def finished_results(folder: Path, recipe: Recipe) -> dict[str, float] | None:

@@ -330,6 +330,7 @@ def run_steps(trainer: BALoraTrainer, checkpoint: Path | None) -> dict[str, floa
         state = TrainerState.load_from_json(str(checkpoint / STATE_OF_TRAINER))
         if state.global_step >= (trainer.planned_steps() if trainer.changed_settings else state.max_steps):
             trainer.state = state
+            trainer.take_best_from(checkpoint.parent)
             if trainer.args.load_best_model_at_end and state.best_model_checkpoint:
                 trainer._load_best_model()
             else:

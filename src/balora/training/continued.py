@@ -14,7 +14,14 @@ from torch.optim.lr_scheduler import LambdaLR
 from balora.artefacts.layout import CHECKPOINT_PREFIX
 from balora.training.checkpointing import CheckpointedTrainer
 
-_OTHER_SCORES = ("evaluation.", "data.validation", "training.metric_for_best_model", "training.greater_is_better")
+_ANOTHER_BEST = (
+    CHECKPOINT_PREFIX,
+    "evaluation.",
+    "data.validation",
+    "training.metric_for_best_model",
+    "training.greater_is_better",
+)
+"""What makes the best score so far one of other examples, or of weights that are gone."""
 
 
 class ContinuedTrainer(CheckpointedTrainer):
@@ -28,10 +35,15 @@ class ContinuedTrainer(CheckpointedTrainer):
         return int(self.set_initial_training_values(self.args, self.get_train_dataloader())[-1])
 
     def take_best_from(self, run: Path) -> None:
-        """Look for the best checkpoint in the folder at hand, which may have been moved."""
+        """Look for the best checkpoint in the folder at hand; forget one that is given up."""
+        if any(key.startswith(_ANOTHER_BEST) for key in self.changed_settings):
+            self.state.best_metric = self.state.best_global_step = None
         step = self.state.best_global_step
         best = run / f"{CHECKPOINT_PREFIX}{step}"
-        self.state.best_model_checkpoint = str(best) if step and best.is_dir() else None
+        found = bool(step) and best.is_dir()
+        self.state.best_model_checkpoint = str(best) if found else None
+        if step and not found and self.args.load_best_model_at_end:
+            logging.getLogger("balora").warning("'%s' held the best weights so far and is gone", best)
 
     def _init_training_state(self, max_steps: int, *args: Any, **kwargs: Any) -> tuple[int, int]:
         with _unsaid("The best checkpoint "):
@@ -39,8 +51,6 @@ class ContinuedTrainer(CheckpointedTrainer):
         self.take_best_from(Path(self.args.output_dir))
         if self.changed_settings:
             self.state.compute_steps(self.args, max_steps)
-        if any(key.startswith(_OTHER_SCORES) for key in self.changed_settings):
-            self.state.best_metric = self.state.best_global_step = self.state.best_model_checkpoint = None
         return begun
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:

@@ -15,6 +15,7 @@ from balora.artefacts.folder import (
 from balora.artefacts.lock import signed, sole_use
 from balora.artefacts.memory import PeakMemory
 from balora.artefacts.record import RunRecord, describe_hardware, read_record, saved_step
+from balora.artefacts.record_check import checked_record
 from balora.artefacts.settings import OutputSettings
 from balora.artefacts.trouble import disk_trouble
 
@@ -28,6 +29,7 @@ __all__ = [
     "check_free",
     "check_name",
     "check_no_links",
+    "checked_record",
     "describe_hardware",
     "disk_trouble",
     "diverged_start",

@@ -17,8 +17,8 @@ import torch
 
 from balora.artefacts.files import write_json_atomically
 from balora.artefacts.layout import RUN_RECORD
+from balora.artefacts.record_check import checked_record
 from balora.errors import Problem
-from balora.strict_json import read_json
 
 RECORDED_PACKAGES = ("balora", "torch", "transformers", "peft", "accelerate", "datasets", "safetensors", "tokenizers")
 
@@ -139,12 +139,8 @@ class RunRecord:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """The record in a run folder as it stands; empty where there is none that can be read."""
-    try:
-        found = read_json(folder / RUN_RECORD)
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    """The record in a run folder as it stands; empty where there is none with the shape of one."""
+    return checked_record(folder)[0]
 
 
 def saved_step(record: Mapping[str, Any], *, last_leg: bool = False) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from balora.artefacts import (
     STATE_OF_TRAINER,
     check_free,
     check_no_links,
+    checked_record,
     diverged_start,
     holds_nothing_but_a_start,
     list_checkpoints,
@@ -30,11 +31,10 @@ from balora.artefacts.layout import (
     CHECKPOINT_PREFIX,
     MODEL_WEIGHTS,
     RECIPE_RESOLVED,
-    RUN_RECORD,
 )
 from balora.artefacts.manifest import fault_in, read_manifest
 from balora.errors import Findings, OutputError, Problem
-from balora.recipe import Recipe, parse_recipe
+from balora.recipe import Recipe, parse_recipe, read_recipe_text
 from balora.run.base import changed_base
 from balora.run.differences import changed_data, changed_processes, changed_settings, may_change, refusal
 from balora.run.parts import Inputs
@@ -89,10 +89,9 @@ def begin(folder: Path, recipe: Recipe, *, resume: bool, anyway: bool = False) -
         raise OutputError.at("output.dir", f"there is no run folder '{folder}' to resume", "start without --resume")
     check_no_links(folder)
     changed = tuple(_changed_recipe(folder, recipe))
-    earlier = read_record(folder)
-    if not earlier:
-        what = "is missing or damaged, so the run cannot be continued safely"
-        raise OutputError.at(folder / RUN_RECORD, what, _START_AGAIN)
+    earlier, faults = checked_record(folder)
+    if faults:
+        raise OutputError(replace(each, fix=f"{each.fix}, or {_START_AGAIN}") for each in faults)
     results = finished_results(folder, recipe)
     if results is not None:
         note = f"the run in '{folder}' is already finished; nothing was changed"
@@ -140,10 +139,11 @@ def finished_results(folder: Path, recipe: Recipe) -> dict[str, float] | None:
     if read_record(folder).get("status") != "finished" or not whole:
         return None
     try:
-        results: dict[str, float] = read_json(folder / ALL_RESULTS)
+        results = read_json(folder / ALL_RESULTS)
     except (OSError, ValueError):
         return None
-    return results
+    numbers = isinstance(results, dict) and all(isinstance(value, int | float | None) for value in results.values())
+    return results if numbers else None
 
 
 def final_weights(recipe: Recipe) -> str:
@@ -168,7 +168,7 @@ def _changed_recipe(folder: Path, recipe: Recipe) -> list[Problem]:
     path = folder / RECIPE_RESOLVED
     if not path.exists():
         raise OutputError.at(path, "is missing, so the run cannot be continued safely", _START_AGAIN)
-    before = parse_recipe(path.read_text(encoding="utf-8"), origin=str(path))
+    before = parse_recipe(read_recipe_text(path)[0], origin=str(path))
     return changed_settings(before.model_dump(mode="json"), recipe.model_dump(mode="json"))
 
 

@@ -64,6 +64,9 @@ def test_nothing_that_could_be_missed_is_replaced(precious: str, tmp_path: Path)
 @pytest.mark.parametrize("status", ["finished", "diverged"])
 def test_a_run_that_came_to_an_end_of_its_own_stays(status: str, tmp_path: Path) -> None:
     RunRecord.begin("balora train x.yaml").ended(status).write(tmp_path)
+    with pytest.raises(OutputError, match=r"already holds files|diverged before its first checkpoint.*delete this one"):
+        make_run_folder(tmp_path)
+    (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(OutputError, match="already holds files"):
         make_run_folder(tmp_path)
 

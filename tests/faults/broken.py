@@ -112,10 +112,11 @@ def sizes_alone() -> Any:
 @contextlib.contextmanager
 def unexplained() -> Any:
     from balora.cli import failures
-    from balora.run import training
+    from balora.run import ending, training
 
     with (
         mock.patch.object(training, "disk_trouble", nothing),
+        mock.patch.object(ending, "disk_trouble", nothing),
         mock.patch.object(checkpointing, "disk_trouble", nothing),
         mock.patch.object(failures, "is_full_disk", return_value=False),
         mock.patch.object(trouble, "disk_trouble", nothing),

@@ -312,3 +312,40 @@ def test_the_shortest_run_logs_its_last_step(tmp_path: Path) -> None:
     recipe = recipe_for("classification", tmp_path, training={"max_steps": 3, "logging_steps": 10})
     train(recipe, show_progress=False)
     assert [line["step"] for line in logged(tmp_path / "run") if "loss" in line] == [3]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("run.json", b'{"data":[],"model":3,"legs":7}', r"run.json: 'data' is a list, expected a mapping"),
+        ("run.json", b'{"legs":"x","data":{"train":5,"fingerprint":1}}', r"'data.train' is 5, expected a mapping"),
+        ("run.json", b"\xff\xfe\x00", r"run.json: is damaged: it is no JSON"),
+        ("recipe.resolved.yaml", b"\xff\xfe\x00", r"recipe.resolved.yaml:1: not UTF-8"),
+        ("recipe.resolved.yaml", b"[]", r"recipe.resolved.yaml"),
+    ],
+)
+def test_damaged_files_are_named(name: str, content: bytes, said: str, tmp_path: Path, signal_at: Any) -> None:
+    signal_at("on_step_begin", 2, signal.SIGINT)
+    with pytest.raises(StoppedError):
+        train(long_recipe(tmp_path), show_progress=False)
+    signal_at.undo()
+    (tmp_path / "run" / name).write_bytes(content)
+    before = everything(tmp_path)
+    with pytest.raises(InputError, match=said):
+        train(long_recipe(tmp_path), resume=True, show_progress=False)
+    assert everything(tmp_path) == before
+
+
+def test_odd_folders_and_lines_are_no_obstacle(tmp_path: Path, signal_at: Any) -> None:
+    train(long_recipe(tmp_path, "whole"), show_progress=False)
+    signal_at("on_step_begin", 2, signal.SIGINT)
+    with pytest.raises(StoppedError):
+        train(long_recipe(tmp_path), show_progress=False)
+    signal_at.undo()
+    for odd in ("checkpoint-\u00b2", "checkpoint-\u0663", "checkpoint-x"):
+        (tmp_path / "run" / odd).mkdir()
+    log = tmp_path / "run" / "metrics.jsonl"
+    log.write_bytes(log.read_bytes() + b"\xff\x00\n")
+    train(long_recipe(tmp_path), resume=True, show_progress=False)
+    assert weights_of(tmp_path / "run") == weights_of(tmp_path / "whole")
+    assert logged(tmp_path / "run") == logged(tmp_path / "whole")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ LOADERS: dict[Task, str] = {
 }
 LIBRARIES: dict[str, str] = {"full": "transformers", "houlsby": "balora", "pfeiffer": "balora"}
 """Method -> what loads its files; the others are PEFT's."""
+_FOLDERS = re.compile(r"(?:~|\.{1,2})?/(?:[^\s'\",/]+/)*")
 LONGEST_TEXT = 2000
 """Characters; a longer text is cut, and its length told."""
 
@@ -91,6 +93,21 @@ def model_card(
             "",
         ]
     )
+
+
+def changes_in_words(legs: Sequence[Mapping[str, Any]]) -> str:
+    """The part of the card on a run that went on although things had changed; empty for all others.
+
+    Folders are left out of it, as they say who trained where.
+    """
+    lines = []
+    for leg in legs:
+        for each in leg.get("differences", []):
+            what = _FOLDERS.sub("", str(each["what"]))
+            lines.append(f"- from step {leg.get('from_step', 0)}: {_shown(each['where'])}: {_shown(what)}")
+    if not lines:
+        return ""
+    return "\n".join(["", "## Changed on the way", "", "This run went on with other settings or data.", "", *lines, ""])
 
 
 def _shown(text: str) -> str:

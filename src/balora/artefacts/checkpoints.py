@@ -16,11 +16,9 @@ FEWEST = 2
 
 def list_checkpoints(path: Path) -> list[Path]:
     """The folders checkpoint-N of a run, the newest first."""
-    found = [
-        folder
-        for folder in path.glob(f"{CHECKPOINT_PREFIX}*")
-        if folder.is_dir() and folder.name.removeprefix(CHECKPOINT_PREFIX).isdigit()
-    ]
+    names = [(folder, folder.name.removeprefix(CHECKPOINT_PREFIX)) for folder in path.glob(f"{CHECKPOINT_PREFIX}*")]
+    # Digits of other scripts and raised ones are digits to Python, and no numbers or not ours.
+    found = [folder for folder, step in names if step.isascii() and step.isdigit() and folder.is_dir()]
     return sorted(found, key=step_of, reverse=True)
 
 

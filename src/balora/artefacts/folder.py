@@ -40,8 +40,9 @@ def check_free(path: Path) -> None:
         if path.is_file() or (path.is_symlink() and not path.exists()):
             raise OutputError.at("output.dir", f"'{path}' is a file", "name a folder that does not exist yet")
         if path.is_dir() and any(path.iterdir()) and not holds_nothing_but_a_start(path):
-            if (lost := lost_checkpoints(path)) is not None:
-                raise lost
+            without = lost_checkpoints(path) or diverged_start(path)
+            if without is not None:
+                raise without
             what = f"'{path}' already holds files, and nothing is ever overwritten"
             raise OutputError.at("output.dir", what, f"continue it with --resume, or {_ELSEWHERE}")
         check_no_links(path)
@@ -56,11 +57,16 @@ def check_free(path: Path) -> None:
 
 def holds_nothing_but_a_start(path: Path) -> bool:
     """Whether a folder holds only what a run wrote that ended before it had a checkpoint or a result."""
-    left = {entry.name for entry in leftovers(path)}
-    if {entry.name for entry in path.iterdir()} - left - WRITTEN_BEFORE_THE_FIRST_CHECKPOINT:
+    if _strangers(path):
         return False
     record = read_record(path)
     return record.get("status") in {"running", "interrupted", "failed"} and not saved_step(record)
+
+
+def _strangers(path: Path) -> set[str]:
+    """What a folder holds that no mere start of a run writes."""
+    left = {entry.name for entry in leftovers(path)}
+    return {entry.name for entry in path.iterdir()} - left - WRITTEN_BEFORE_THE_FIRST_CHECKPOINT
 
 
 def lost_checkpoints(path: Path) -> OutputError | None:
@@ -77,6 +83,14 @@ def lost_checkpoints(path: Path) -> OutputError | None:
         f"{what} by itself",
         f"put its checkpoint folders back and continue with --resume, or {_ELSEWHERE}",
     )
+
+
+def diverged_start(path: Path) -> OutputError | None:
+    """The refusal where a run diverged before its first checkpoint; None where that is not so."""
+    if read_record(path).get("status") != "diverged" or _strangers(path):
+        return None
+    what = f"the run in '{path}' diverged before its first checkpoint, so there is nothing to go on from"
+    return OutputError.at("output.dir", what, f"{_ELSEWHERE}, or delete this one: {STEP_METRICS} may tell why")
 
 
 def make_run_folder(path: Path) -> Path:

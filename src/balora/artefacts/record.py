@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -17,7 +17,8 @@ import torch
 
 from balora.artefacts.files import write_json_atomically
 from balora.artefacts.layout import RUN_RECORD
-from balora.strict_json import read_json
+from balora.artefacts.record_check import checked_record
+from balora.errors import Problem
 
 RECORDED_PACKAGES = ("balora", "torch", "transformers", "peft", "accelerate", "datasets", "safetensors", "tokenizers")
 
@@ -35,7 +36,7 @@ class RunRecord:
     started_at: str
     """UTC, ISO 8601; of the first leg."""
     versions: dict[str, str]
-    """Python and packages."""
+    """Python and packages; of the last leg, as hardware and commit are."""
     hardware: dict[str, Any]
     """Processor, cores, GPUs."""
     source_commit: str | None
@@ -49,7 +50,8 @@ class RunRecord:
     notes: list[str] = field(default_factory=list)
     """What the user was told at the start."""
     legs: list[dict[str, Any]] = field(default_factory=list)
-    """One entry for each time the run was started or resumed: when, from which step, for how long, how it ended."""
+    """One entry for each time the run was started or resumed: when, from which step, with which versions on what, for
+    how long, how it ended, and, after `--resume-anyway`, every difference."""
     ended_at: str | None = None
     """UTC, ISO 8601."""
     train_seconds: float | None = None
@@ -73,15 +75,21 @@ class RunRecord:
             from_step: the step of the checkpoint that it goes on from.
         """
         before, now = earlier or {}, _now()
+        versions, hardware = {"python": platform.python_version(), **_package_versions()}, describe_hardware()
+        legs, commit = [dict(leg) for leg in before.get("legs", [])], source_commit()
+        if legs and "versions" in before:  # a record of before each leg had its own
+            facts = {name: before[name] for name in ("versions", "hardware", "source_commit") if name in before}
+            legs[-1] = {**facts, **legs[-1]}
         leg = {"started_at": now, "from_step": from_step, "command": command}
+        leg |= {"versions": versions, "hardware": hardware, "source_commit": commit}
         return cls(
             status="running",
             command=str(before.get("command", command)),
             started_at=str(before.get("started_at", now)),
-            versions={"python": platform.python_version(), **_package_versions()},
-            hardware=describe_hardware(),
-            source_commit=source_commit(),
-            legs=[*before.get("legs", []), leg],
+            versions=versions,
+            hardware=hardware,
+            source_commit=commit,
+            legs=[*legs, leg],
             train_seconds=before.get("train_seconds"),
             peak_cpu_gib=before.get("peak_cpu_gib"),
             peak_gpu_gib=before.get("peak_gpu_gib"),
@@ -111,6 +119,12 @@ class RunRecord:
             **facts,
         )
 
+    def changed(self, differences: Iterable[Problem]) -> None:
+        """Note in the leg what it goes on with in spite of; both values of each."""
+        found = [{"where": each.where, "what": each.what} for each in differences]
+        if found:
+            self.legs[-1]["differences"] = found
+
     def saved(self, step: int, folder: Path) -> None:
         """Note in the leg, and in run.json, that a checkpoint was written: that one is missing later can then be told.
 
@@ -125,12 +139,8 @@ class RunRecord:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """The record in a run folder as it stands; empty where there is none that can be read."""
-    try:
-        found = read_json(folder / RUN_RECORD)
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    """The record in a run folder as it stands; empty where there is none with the shape of one."""
+    return checked_record(folder)[0]
 
 
 def saved_step(record: Mapping[str, Any], *, last_leg: bool = False) -> int:

@@ -22,4 +22,12 @@ DryRunOption = Annotated[
         help="Show the resolved recipe, sizes, the resources it takes and the first example; train nothing.",
     ),
 ]
+ResumeAnywayOption = Annotated[
+    bool,
+    typer.Option(
+        "--resume-anyway",
+        help="Go on also where settings, data or versions changed, as far as weights and optimizer still fit; "
+        "run.json and the model card name every difference.",
+    ),
+]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the newest good checkpoint of the run.")]

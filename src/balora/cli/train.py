@@ -6,7 +6,15 @@ from typing import Any
 
 import typer
 
-from balora.cli.arguments import DryRunOption, JsonOption, OverridesArgument, QuietOption, RecipeArgument, ResumeOption
+from balora.cli.arguments import (
+    DryRunOption,
+    JsonOption,
+    OverridesArgument,
+    QuietOption,
+    RecipeArgument,
+    ResumeAnywayOption,
+    ResumeOption,
+)
 from balora.cli.output import chatter_to_stderr, print_json, print_result, quiet_libraries, two_columns
 from balora.cli.processes import tells_results
 from balora.errors import StoppedError
@@ -17,11 +25,12 @@ def train(
     overrides: OverridesArgument = None,
     dry_run: DryRunOption = False,
     resume: ResumeOption = False,
+    resume_anyway: ResumeAnywayOption = False,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Fine-tune a model as the recipe says, and write a run folder."""
-    if dry_run and resume:
+    if dry_run and (resume or resume_anyway):
         raise typer.BadParameter("--dry-run trains nothing, so there is nothing to --resume")
     quiet_libraries(quiet)
     from balora.recipe import dump_recipe, load_recipe, read_recipe_text, with_overrides_noted
@@ -37,7 +46,9 @@ def train(
         else:
             text = with_overrides_noted(read_recipe_text(recipe)[0], changes)
             try:
-                result = run_training(loaded, recipe_text=text, resume=resume, show_progress=not quiet)
+                result = run_training(
+                    loaded, recipe_text=text, resume=resume, resume_anyway=resume_anyway, show_progress=not quiet
+                )
             except StoppedError as stop:  # typer would make a KeyboardInterrupt an exit without a word
                 raise SystemExit(stop.exit_code) from stop
     if not tells_results():

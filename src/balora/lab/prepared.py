@@ -148,7 +148,7 @@ def measure_run(folder: Path, prepared: PreparedWorld) -> LabScores:
         record: dict[str, Any] = read_json(folder / "run.json")
         config: dict[str, Any] = read_json(folder / "adapter_config.json")
         base, names = str(record["model"]["name_or_path"]), record["data"]["label_names"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         what = f"is not a finished run with an adapter of PEFT's kind ({error})"
         raise InputError.at(folder, what, "name a folder that `balora train` wrote") from None
     twin = prepared.twin_of(base)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainingArguments
+from transformers import TrainerState, TrainingArguments
 
 from balora.adapters import BOTTLENECK_WEIGHTS, find_method
 from balora.adapters.state import STATE_FILE
 from balora.artefacts import (
+    STATE_OF_TRAINER,
     check_free,
     check_no_links,
+    checked_record,
+    diverged_start,
     holds_nothing_but_a_start,
     list_checkpoints,
     lost_checkpoints,
@@ -22,14 +25,21 @@ from balora.artefacts import (
     saved_step,
     step_of,
 )
-from balora.artefacts.layout import ADAPTER_WEIGHTS, ALL_RESULTS, MODEL_WEIGHTS, RECIPE_RESOLVED, RUN_RECORD
-from balora.artefacts.manifest import read_manifest
+from balora.artefacts.layout import (
+    ADAPTER_WEIGHTS,
+    ALL_RESULTS,
+    CHECKPOINT_PREFIX,
+    MODEL_WEIGHTS,
+    RECIPE_RESOLVED,
+)
+from balora.artefacts.manifest import fault_in, read_manifest
 from balora.errors import Findings, OutputError, Problem
-from balora.recipe import Recipe, parse_recipe
+from balora.recipe import Recipe, parse_recipe, read_recipe_text
 from balora.run.base import changed_base
-from balora.run.differences import changed_data, changed_processes, changed_settings, refusal
+from balora.run.differences import changed_data, changed_processes, changed_settings, may_change, refusal
 from balora.run.parts import Inputs
 from balora.run.reading import read_and_check
+from balora.run.surroundings import changed_versions
 from balora.strict_json import read_json
 
 _START_AGAIN = "start again in another folder"
@@ -48,7 +58,11 @@ class Beginning:
     results: Mapping[str, float] | None = None
     """The scores of a run that is finished already; None where there is something to do."""
     changed: tuple[Problem, ...] = ()
-    """The settings that are not those it began with; `read_unchanged` refuses them together with all else."""
+    """The settings and versions that are not those it began with; `read_unchanged` refuses them with all else."""
+    anyway: bool = False
+    """Whether the run is to go on although things changed, where that can work."""
+    finished: bool = False
+    """Whether it had come to its end, so that nothing can go on."""
 
     @property
     def step(self) -> int:
@@ -56,8 +70,14 @@ class Beginning:
         return 0 if self.checkpoint is None else step_of(self.checkpoint)
 
 
-def begin(folder: Path, recipe: Recipe, *, resume: bool) -> Beginning:
+def begin(folder: Path, recipe: Recipe, *, resume: bool, anyway: bool = False) -> Beginning:
     """Find where a run begins; reads only.
+
+    Args:
+        folder: of the run.
+        recipe: what it is to be.
+        resume: whether it goes on.
+        anyway: whether it goes on although settings, data or versions changed.
 
     Raises:
         OutputError: the folder is taken, or cannot be resumed.
@@ -69,27 +89,47 @@ def begin(folder: Path, recipe: Recipe, *, resume: bool) -> Beginning:
         raise OutputError.at("output.dir", f"there is no run folder '{folder}' to resume", "start without --resume")
     check_no_links(folder)
     changed = tuple(_changed_recipe(folder, recipe))
-    earlier = read_record(folder)
-    if not earlier:
-        what = "is missing or damaged, so the run cannot be continued safely"
-        raise OutputError.at(folder / RUN_RECORD, what, _START_AGAIN)
+    earlier, faults = checked_record(folder)
+    if faults:
+        raise OutputError(replace(each, fix=f"{each.fix}, or {_START_AGAIN}") for each in faults)
     results = finished_results(folder, recipe)
     if results is not None:
         note = f"the run in '{folder}' is already finished; nothing was changed"
-        return Beginning(None, earlier, (note,), None if changed else results, changed)
+        return Beginning(None, earlier, (note,), None if changed else results, changed, finished=True)
     if holds_nothing_but_a_start(folder):
-        return Beginning(None, earlier, ("there is no checkpoint yet; starting from the beginning",), changed=changed)
+        note = "there is no checkpoint yet; starting from the beginning"
+        return Beginning(None, earlier, (note,), changed=changed, anyway=anyway)
     checkpoint, skipped = newest_complete(folder, checkpoint_weights(recipe))
     if checkpoint is None:
-        if (lost := lost_checkpoints(folder)) is not None:
-            raise lost
+        without = lost_checkpoints(folder) or diverged_start(folder)
+        if without is not None and not skipped:
+            raise without
         found = "; ".join(skipped) or "no checkpoint"
         raise OutputError.at("output.dir", f"'{folder}' holds nothing to resume from ({found})", _START_AGAIN)
     notes = [f"{line}, so the run goes on from {checkpoint.name} and it is set aside" for line in skipped]
     written = saved_step(earlier, last_leg=True)
     if written > step_of(list_checkpoints(folder)[0]):
         notes.insert(0, f"checkpoint-{written} was written and is gone, so the run goes on from {checkpoint.name}")
-    return Beginning(checkpoint, earlier, tuple(notes), changed=changed)
+    changed = (*changed, *lost_best(checkpoint, recipe))
+    versions, told = changed_versions(earlier)
+    notes += [f"{line} (the run goes on)" for line in told]
+    return Beginning(checkpoint, earlier, tuple(notes), changed=(*changed, *versions), anyway=anyway)
+
+
+def lost_best(checkpoint: Path, recipe: Recipe) -> list[Problem]:
+    """The best checkpoint so far, where the run is to end with it and it is missing or damaged."""
+    if recipe.evaluation.keep_best is None and not recipe.training.get("load_best_model_at_end"):
+        return []
+    state = TrainerState.load_from_json(str(checkpoint / STATE_OF_TRAINER))
+    step = state.best_global_step
+    best = checkpoint.with_name(f"{CHECKPOINT_PREFIX}{step}")
+    fault = fault_in(best) if step else None
+    if fault is None:
+        return []
+    score = f"{recipe.evaluation.keep_best or 'score'} {state.best_metric:.6g}"
+    found = f"{fault}" if best.is_dir() else "it is missing"
+    what = f"held the best weights so far ({score}), and {found}; without it the best of what remains is taken"
+    return [Problem(best.name, what)]
 
 
 def finished_results(folder: Path, recipe: Recipe) -> dict[str, float] | None:
@@ -99,10 +139,11 @@ def finished_results(folder: Path, recipe: Recipe) -> dict[str, float] | None:
     if read_record(folder).get("status") != "finished" or not whole:
         return None
     try:
-        results: dict[str, float] = read_json(folder / ALL_RESULTS)
+        results = read_json(folder / ALL_RESULTS)
     except (OSError, ValueError):
         return None
-    return results
+    numbers = isinstance(results, dict) and all(isinstance(value, int | float | None) for value in results.values())
+    return results if numbers else None
 
 
 def final_weights(recipe: Recipe) -> str:
@@ -127,7 +168,7 @@ def _changed_recipe(folder: Path, recipe: Recipe) -> list[Problem]:
     path = folder / RECIPE_RESOLVED
     if not path.is_file():
         raise OutputError.at(path, "is missing, so the run cannot be continued safely", _START_AGAIN)
-    before = parse_recipe(path.read_text(encoding="utf-8"), origin=str(path))
+    before = parse_recipe(read_recipe_text(path)[0], origin=str(path))
     return changed_settings(before.model_dump(mode="json"), recipe.model_dump(mode="json"))
 
 
@@ -145,8 +186,13 @@ def described_data(inputs: Inputs) -> dict[str, Any]:
     return {**sources, "label_names": names, "fingerprint": inputs.data.fingerprint, **sample, **corruption}
 
 
-def read_unchanged(folder: Path, recipe: Recipe, beginning: Beginning) -> tuple[TrainingArguments, Inputs]:
+def read_unchanged(
+    folder: Path, recipe: Recipe, beginning: Beginning
+) -> tuple[TrainingArguments, Inputs, list[Problem]]:
     """Everything a run reads before its weights; for one that goes on, the same as when it began.
+
+    Returns:
+        Arguments, data and, of a run that goes on anyway, what changed.
 
     Raises:
         InputError: with every problem of what was read, and of a run that goes on everything that changed.
@@ -155,21 +201,31 @@ def read_unchanged(folder: Path, recipe: Recipe, beginning: Beginning) -> tuple[
     read: tuple[TrainingArguments, Inputs] | None = None
     with findings.gathered():
         read = read_and_check(recipe)
-    differences = list(beginning.changed)
+    base: Any = None
+    differences, stuck = list(beginning.changed), list[Problem]()
     if read is not None and beginning.earlier:
         arguments, inputs = read
         before = beginning.earlier.get("data")
         differences += changed_data(before, described_data(inputs)) if isinstance(before, Mapping) else []
         model = beginning.earlier.get("model")
-        differences += changed_base(model.get("base"), recipe.model) if isinstance(model, Mapping) else []
+        base = model.get("base") if isinstance(model, Mapping) else None
+        stuck += changed_base(base, recipe.model)
         manifest = None if beginning.checkpoint is None else read_manifest(beginning.checkpoint)
         differences += [] if manifest is None else changed_processes(manifest.processes, arguments.world_size)
+    stuck += [each for each in differences if not may_change(each) and not _is_moved_base(each, base)]
+    differences += [each for each in stuck if each not in differences]
     with findings.gathered():
-        if differences:
-            raise OutputError(refusal(folder, folder / RECIPE_RESOLVED, differences))
+        if stuck or (differences and not beginning.anyway):
+            offer = not stuck and not beginning.finished
+            raise OutputError(refusal(folder, folder / RECIPE_RESOLVED, differences, offer=offer))
     findings.settle()
     assert read is not None, "a finding would say why"
-    return read
+    return *read, differences
+
+
+def _is_moved_base(difference: Problem, base: Any) -> bool:
+    """Whether the base merely lies elsewhere, as far as its fingerprint tells, which is compared beside this."""
+    return difference.where == "model.name_or_path" and isinstance(base, Mapping) and bool(base.get("weights_sha256"))
 
 
 def check_base_read(folder: Path, recipe: Recipe, beginning: Beginning) -> None:

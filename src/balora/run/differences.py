@@ -15,6 +15,9 @@ LONGEST = 60
 _LEAD = 16
 _HASH_DIGITS = 12
 _ABSENT = object()
+_FIXED_SECTIONS = ("task", "model", "adapter", "processes")
+_FIXED = ("data.labels", "data.label_words", "training.optim", "training.lr_scheduler_type", "training.fsdp")
+"""What weights, optimizer and schedule of a checkpoint depend on."""
 _SAME_FILE = "their source is as it was, so settings, tokenizer or chat template make other ids of it"
 _ITS_PLACE = ("output", "dir")
 """The folder that is resumed holds the recipe it is compared with, wherever it was moved to."""
@@ -73,12 +76,24 @@ def changed_processes(before: int, now: int) -> list[Problem]:
     return [Problem("processes", f"{then_and_now(before, now)}; start {before} of them")]
 
 
-def refusal(folder: Path, recipe: Path, differences: list[Problem]) -> list[Problem]:
-    """The differences behind a line that says what they mean and what to do."""
+def may_change(difference: Problem) -> bool:
+    """Whether a run can go on in spite of a difference: where its weights and its optimizer still fit.
+
+    >>> [may_change(Problem(key, "")) for key in ("training.learning_rate", "adapter.r", "data.labels")]
+    [True, False, False]
+    """
+    section = difference.where.split(".")[0]
+    return section not in _FIXED_SECTIONS and not difference.where.startswith(_FIXED)
+
+
+def refusal(folder: Path, recipe: Path, differences: list[Problem], *, offer: bool = False) -> list[Problem]:
+    """The differences behind a line that says what they mean and what to do; `offer`: whether it can go on anyway."""
     what = f"{len(differences)} of the things that make the run in '{folder}' changed since it began"
     if len(differences) == 1:
         what = f"one of the things that make the run in '{folder}' changed since it began"
-    fix = f"put back what the lines below name ({recipe} holds its settings), or start a new run in another folder"
+    anyway = " go on all the same with --resume-anyway, which records them," if offer else ""
+    back = f"put back what the lines below name ({recipe} holds its settings)"
+    fix = f"{back},{anyway} or start a new run in another folder"
     return [Problem("--resume", what, fix), *differences]
 
 

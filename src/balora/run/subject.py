@@ -15,7 +15,7 @@ import transformers
 from safetensors import safe_open
 
 from balora.adapters import RESIDUAL_BASE
-from balora.artefacts import read_record
+from balora.artefacts import checked_record
 from balora.artefacts.layout import ADAPTER_CONFIG, ADAPTER_WEIGHTS, MODEL_WEIGHTS, RECIPE_RESOLVED
 from balora.data.settings import DataSettings
 from balora.errors import Findings, ModelError, OutputError
@@ -31,7 +31,7 @@ from balora.models import (
     weight_problems,
 )
 from balora.paths import user_path
-from balora.recipe import Recipe, parse_recipe
+from balora.recipe import Recipe, parse_recipe, read_recipe_text
 from balora.run.adapter_files import check_adapter_files, check_every_weight_is_used
 from balora.run.base import check_base, recorded_base
 from balora.strict_json import read_json
@@ -281,14 +281,17 @@ def _recipe_of(folder: Path) -> tuple[Recipe | None, Path]:
     for home in (folder, folder.parent):
         path = home / RECIPE_RESOLVED
         if path.is_file():
-            return parse_recipe(path.read_text(encoding="utf-8"), origin=str(path)), home
+            return parse_recipe(read_recipe_text(path)[0], origin=str(path)), home
     return None, folder
 
 
 def _label_names(home: Path, recipe: Recipe) -> tuple[str, ...] | None:
     if recipe.task != "classification":
         return None
-    names = (read_record(home).get("data") or {}).get("label_names")
+    record, faults = checked_record(home)
+    if faults:
+        raise OutputError(faults)
+    names = (record.get("data") or {}).get("label_names")
     if not names:
         raise OutputError.at(home, "its run.json does not name the classes", "evaluate the run where it was written")
     return tuple(names)

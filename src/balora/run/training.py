@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from transformers import TrainerState
+from transformers import TrainerState, TrainingArguments
 
 from balora.artefacts import (
     STATE_OF_TRAINER,
     PeakMemory,
     RunRecord,
+    changes_in_words,
     disk_trouble,
-    holds_nothing_but_a_start,
     list_checkpoints,
     make_run_folder,
-    newest_complete,
     set_aside,
     signed,
     sole_use,
@@ -41,14 +39,16 @@ from balora.artefacts.layout import (
     RUN_RECORD,
     STEP_METRICS,
 )
-from balora.errors import BaloraError, DivergedError, OutputError, StoppedError
+from balora.errors import OutputError, Problem
 from balora.escaping import visible
 from balora.evaluation import perplexity_of
 from balora.interruption import unwinding
 from balora.recipe import Recipe, dump_recipe, load_recipe, read_recipe_text, recipe_notes
 from balora.run.base import keep_base_of_its_own
-from balora.run.beginning import Beginning, begin, check_base_read, checkpoint_weights, read_unchanged
+from balora.run.beginning import Beginning, begin, check_base_read, read_unchanged
+from balora.run.changed_recipe import write_changed_recipe
 from balora.run.description import begin_record, describe_as_card
+from balora.run.ending import explained, status_of
 from balora.run.parts import (
     Inputs,
     Prepared,
@@ -84,7 +84,12 @@ class RunResult:
 
 
 def train(
-    recipe: Recipe | str | Path, *, recipe_text: str | None = None, resume: bool = False, show_progress: bool = True
+    recipe: Recipe | str | Path,
+    *,
+    recipe_text: str | None = None,
+    resume: bool = False,
+    resume_anyway: bool = False,
+    show_progress: bool = True,
 ) -> RunResult:
     """Fine-tune a model as a recipe says, into a new run folder.
 
@@ -92,6 +97,8 @@ def train(
         recipe: from `load_recipe`, built in Python, or the path of a recipe file.
         recipe_text: the recipe as the user wrote it, kept beside the resolved one.
         resume: continue from the folder's newest complete checkpoint; a finished run stays as it is.
+        resume_anyway: as `resume`, also where settings, data or versions changed, which run.json and the model card
+            then tell; another base, adapter, task, optimizer or number of processes is refused all the same.
         show_progress: a progress line and notes on stderr.
 
     Returns:
@@ -107,6 +114,7 @@ def train(
     if not isinstance(recipe, Recipe):
         text, _ = read_recipe_text(recipe)
         recipe, recipe_text = load_recipe(recipe), recipe_text or text
+    resume = resume or resume_anyway
     folder, writes = run_folder_of(recipe), is_first_process()
     console = stderr_console() if show_progress and writes else None
     with ExitStack() as held:
@@ -114,22 +122,15 @@ def train(
         if is_there and writes:
             held.enter_context(_sole_tidy_use(folder, tidied=resume))
         # Another process may find the folder that the first has made; what it must not be is the first one's to say.
-        beginning = begin(folder, recipe, resume=resume) if writes or resume else Beginning()
+        beginning = begin(folder, recipe, resume=resume, anyway=resume_anyway) if writes or resume else Beginning()
         if beginning.results is not None:
-            _tell(console, beginning.notes)
-            took_s = float(beginning.earlier.get("train_seconds") or 0.0)
-            return RunResult(folder, dict(beginning.results), took_s, "finished", beginning.notes)
-        arguments, inputs = read_unchanged(folder, recipe, beginning)
+            return _as_it_was(folder, beginning, beginning.results, console)
+        arguments, inputs, changed = read_unchanged(folder, recipe, beginning)
         held.enter_context(memory_explained(recipe, inputs, arguments))
         prepared = load_and_adapt(recipe, inputs)
         held.enter_context(unwinding())
         with _no_folder_without_a_run(folder):
-            trainer = make_trainer(recipe, inputs, prepared.model, arguments)
-            notes = [*beginning.notes, *recipe_notes(recipe), *inputs.notes, *prepared.notes]
-            notes += [*objective_notes(recipe, inputs, arguments), *loss_path_notes(trainer)]
-            record = begin_record(recipe, inputs, trainer, beginning, notes=notes)
-            check_base_read(folder, recipe, beginning)
-            trainer.base_document = record.model["base"]
+            trainer, record = _ready(folder, recipe, inputs, arguments, prepared, beginning, changed)
         _tell(console, record.notes)
         with all_or_none("starting the run"):
             if writes and beginning.checkpoint is None and not resume:
@@ -140,10 +141,37 @@ def train(
                 _write_start(folder, record, recipe, recipe_text, inputs, prepared)
             if writes:
                 with _disk_in_words(folder, "the record of the run"):
-                    record.write(folder)
                     held.enter_context(signed(folder))
-                    _set_newer_aside(folder, beginning.step)
+                    _write_leg(folder, record, recipe, recipe_text, inputs, beginning.step)
         return _train_and_record(trainer, recipe, inputs, record, folder, beginning=beginning, console=console)
+
+
+def _as_it_was(folder: Path, beginning: Beginning, results: Mapping[str, float], console: Console | None) -> RunResult:
+    _tell(console, beginning.notes)
+    took_s = float(beginning.earlier.get("train_seconds") or 0.0)
+    return RunResult(folder, dict(results), took_s, "finished", beginning.notes)
+
+
+def _ready(
+    folder: Path,
+    recipe: Recipe,
+    inputs: Inputs,
+    arguments: TrainingArguments,
+    prepared: Prepared,
+    beginning: Beginning,
+    changed: list[Problem],
+) -> tuple[BALoraTrainer, RunRecord]:
+    """The trainer, and the record with what the user is told; nothing is written yet."""
+    trainer = make_trainer(recipe, inputs, prepared.model, arguments)
+    notes = [*beginning.notes, *recipe_notes(recipe), *inputs.notes, *prepared.notes]
+    notes += [*objective_notes(recipe, inputs, arguments), *loss_path_notes(trainer)]
+    notes += [f"goes on although it changed: {each}" for each in changed]
+    record = begin_record(recipe, inputs, trainer, beginning, notes=notes)
+    record.changed(changed)
+    trainer.changed_settings = frozenset(each.where for each in changed)
+    check_base_read(folder, recipe, beginning)
+    trainer.base_document = record.model["base"]
+    return trainer, record
 
 
 def _is_folder(folder: Path) -> bool:
@@ -182,6 +210,14 @@ def _write_start(
             with suppress(OSError):
                 (folder / name).unlink(missing_ok=True)
         raise (disk_trouble(error, folder, what="the start of the run") or error) from error
+
+
+def _write_leg(folder: Path, record: RunRecord, recipe: Recipe, text: str | None, inputs: Inputs, step: int) -> None:
+    """The record of a leg that begins, and what follows from it."""
+    record.write(folder)
+    if record.legs[-1].get("differences"):
+        write_changed_recipe(folder, recipe, text, record, inputs)
+    _set_newer_aside(folder, step)
 
 
 def _set_newer_aside(folder: Path, step: int) -> None:
@@ -257,7 +293,8 @@ def _train_and_record(
         if writes:
             keep_base_of_its_own(folder)
             write_json_atomically(folder / ALL_RESULTS, metrics)
-            write_model_card(folder, describe_as_card(recipe, inputs, trainer, metrics, folder))
+            card = describe_as_card(recipe, inputs, trainer, metrics, folder)
+            write_model_card(folder, card + changes_in_words(record.legs))
             sync_files(folder)
         seconds = float(training_metrics.get("train_runtime", 0.0))
         record = record.ended(
@@ -271,7 +308,7 @@ def _train_and_record(
         why = str(reason) or type(reason).__name__
         with suppress(OSError):  # a disk that is full takes no record either
             if writes:
-                record.ended(_status_of(error), train_seconds=time.monotonic() - began, failure=why).write(folder)
+                record.ended(status_of(error), train_seconds=time.monotonic() - began, failure=why).write(folder)
         if failure is error:
             raise
         raise failure from error
@@ -297,8 +334,10 @@ def run_steps(trainer: BALoraTrainer, checkpoint: Path | None) -> dict[str, floa
     """
     if checkpoint is not None:
         state = TrainerState.load_from_json(str(checkpoint / STATE_OF_TRAINER))
-        if state.global_step >= state.max_steps and not evaluation_left(checkpoint):
+        last = trainer.planned_steps() if trainer.changed_settings else state.max_steps
+        if state.global_step >= last and not evaluation_left(checkpoint):
             trainer.state = state
+            trainer.take_best_from(checkpoint.parent)
             if trainer.args.load_best_model_at_end and state.best_model_checkpoint:
                 trainer._load_best_model()
             else:
@@ -307,33 +346,6 @@ def run_steps(trainer: BALoraTrainer, checkpoint: Path | None) -> dict[str, floa
     outcome = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     metrics: dict[str, float] = outcome.metrics
     return metrics
-
-
-def explained(error: BaseException, folder: Path, recipe: Recipe) -> BaseException:
-    """What to end with: an interruption or a disk that gives out with what is true of this folder, else the error."""
-    if _is_stop(error):
-        return stopped(error, folder, recipe)
-    if isinstance(error, BaloraError) or not isinstance(error, Exception):
-        return error
-    last, _ = newest_complete(folder, checkpoint_weights(recipe))
-    trouble = disk_trouble(error, folder, what="the run", last_good=None if last is None else last.name)
-    return error if trouble is None else trouble
-
-
-def stopped(error: BaseException, folder: Path, recipe: Recipe) -> StoppedError:
-    """The interruption with what is true of this folder: how the run can go on."""
-    if isinstance(error, SystemExit) and isinstance(error.code, int):
-        number = signal.Signals(error.code - 128)
-    else:
-        number = getattr(error, "number", signal.SIGINT)
-    checkpoint, _ = newest_complete(folder, checkpoint_weights(recipe))
-    if checkpoint is not None:
-        advice = f"stopped; the same command with --resume goes on from step {step_of(checkpoint)}"
-    elif holds_nothing_but_a_start(folder):
-        advice = "stopped before there was a checkpoint; the same command starts again"
-    else:
-        advice = "stopped, and there is no complete checkpoint to go on from; start again in another folder"
-    return StoppedError(number, advice)
 
 
 def final_scores(trainer: BALoraTrainer, inputs: Inputs) -> dict[str, float]:
@@ -354,15 +366,3 @@ def last_scores(trainer: BALoraTrainer) -> dict[str, float]:
         return {}
     at_end = [log for log in trainer.state.log_history if log.get("step") == trainer.state.global_step]
     return next(({k: v for k, v in log.items() if k != "step"} for log in at_end if "eval_loss" in log), {})
-
-
-def _status_of(error: BaseException) -> str:
-    if isinstance(error, DivergedError):
-        return "diverged"
-    return "interrupted" if _is_stop(error) else "failed"
-
-
-def _is_stop(error: BaseException) -> bool:
-    """Whether a signal ended the run; an exit with any other code is somebody else's, and no signal."""
-    codes = {128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    return isinstance(error, KeyboardInterrupt) or (isinstance(error, SystemExit) and error.code in codes)

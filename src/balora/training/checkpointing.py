@@ -297,7 +297,7 @@ class CheckpointedTrainer(Trainer):
         best = Path(self.state.best_model_checkpoint)
         fault = fault_in(best)
         if fault is not None:
-            raise OutputError.at(best, f"holds the best weights, and {fault}", "take the newest checkpoint instead")
+            raise OutputError.at(best, f"holds the best weights, and {fault}", "--resume tells how to go on")
         if self.adapted:
             load_trainable_state(self.model, best)
         elif self._spread:

@@ -13,11 +13,11 @@ from transformers import TrainerControl, TrainerState
 from balora.artefacts import STATE_OF_TRAINER
 from balora.errors import StoppedError
 from balora.training.callbacks.stop import GracefulStop, LeftEvaluationError
-from balora.training.checkpointing import CheckpointedTrainer
+from balora.training.continued import ContinuedTrainer
 from balora.training.process_state import evaluation_left, restore_random_state
 
 
-class LeavingTrainer(CheckpointedTrainer):
+class LeavingTrainer(ContinuedTrainer):
     """Leaves the evaluations between its steps when `GracefulStop` is asked to, instead of ending them first.
 
     The checkpoint is that of the moment before the evaluation, random state included, and says that the evaluation is

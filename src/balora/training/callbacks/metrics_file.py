@@ -29,7 +29,7 @@ class MetricsFile(TrainerCallback):
             return
         kept: list[str] = []
         of_last = 0
-        for line in self.path.read_text(encoding="utf-8").splitlines():
+        for line in self.path.read_bytes().splitlines():
             try:
                 logged = parse_json(line)
                 wanted = logged["step"] <= step and "train_runtime" not in logged
@@ -37,7 +37,7 @@ class MetricsFile(TrainerCallback):
                 wanted = wanted and (logged["step"] < step or lines_of_last is None or of_last <= lines_of_last)
             except (ValueError, KeyError, TypeError):  # a line that was cut off when the process was killed
                 wanted = False
-            kept += [f"{line}\n"] if wanted else []
+            kept += [line.decode("utf-8") + "\n"] if wanted else []
         write_text_atomically(self.path, "".join(kept))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "balora"
 
 ROWS: list[set[str]] = [
-    {"cache", "errors", "escaping", "optional", "redaction", "regular_files", "settings", "task"},
+    {"cache", "errors", "escaping", "main_memory", "optional", "redaction", "regular_files", "settings", "task"},
     {"strict_json"},
     {"limited_process"},
     {"losses", "data", "models", "adapters", "artefacts", "figures"},

@@ -55,7 +55,8 @@ from balora.run.parts import (
     objective_notes,
     run_folder_of,
 )
-from balora.run.resources.exhausted import memory_explained
+from balora.run.resources.exhausted import Needs, memory_explained
+from balora.run.resources.foresight import foresee
 from balora.training import BALoraTrainer, GracefulStop, MetricsFile, ProgressLine
 from balora.training.together import all_or_none, is_first_process
 
@@ -113,7 +114,9 @@ def train(
             took_s = float(beginning.earlier.get("train_seconds") or 0.0)
             return RunResult(folder, dict(beginning.results), took_s, "finished", beginning.notes)
         arguments, inputs = read_unchanged(folder, recipe, beginning)
-        held.enter_context(memory_explained(recipe, inputs, arguments))
+        needs = Needs(recipe, inputs, arguments, foresee(recipe, inputs, arguments) if writes else None)
+        _tell(console, needs.foreseen.warnings if needs.foreseen is not None else [])
+        held.enter_context(memory_explained(needs))
         prepared = load_and_adapt(recipe, inputs)
         with _no_folder_without_a_run(folder):
             trainer = make_trainer(recipe, inputs, prepared.model, arguments)
@@ -134,7 +137,7 @@ def train(
                     record.write(folder)
                     held.enter_context(signed(folder))
                     _set_newer_aside(folder, beginning.step)
-        return _train_and_record(trainer, recipe, inputs, record, folder, beginning=beginning, console=console)
+        return _train_and_record(trainer, needs, record, folder, beginning=beginning, console=console)
 
 
 def _is_folder(folder: Path) -> bool:
@@ -217,14 +220,14 @@ def _no_folder_without_a_run(folder: Path) -> Iterator[None]:
 
 def _train_and_record(
     trainer: BALoraTrainer,
-    recipe: Recipe,
-    inputs: Inputs,
+    needs: Needs,
     record: RunRecord,
     folder: Path,
     *,
     beginning: Beginning,
     console: Console | None,
 ) -> RunResult:
+    recipe, inputs = needs.recipe, needs.inputs
     metrics_file = MetricsFile(folder / STEP_METRICS)
     writes = is_first_process()
     if writes:
@@ -254,7 +257,7 @@ def _train_and_record(
         if writes:
             record.write(folder)
     except BaseException as error:
-        failure = explained(error, folder, recipe)
+        failure = needs.explained(error) or explained(error, folder, recipe)
         reason = error if isinstance(failure, KeyboardInterrupt) else failure
         why = str(reason) or type(reason).__name__
         with suppress(OSError):  # a disk that is full takes no record either

@@ -9,7 +9,7 @@ from balora.artefacts.lock import signed, sole_use
 from balora.artefacts.memory import PeakMemory
 from balora.artefacts.record import RunRecord, describe_hardware, read_record
 from balora.artefacts.settings import OutputSettings
-from balora.artefacts.trouble import disk_trouble
+from balora.artefacts.trouble import disk_in_words, disk_trouble
 
 __all__ = [
     "STATE_OF_TRAINER",
@@ -21,6 +21,7 @@ __all__ = [
     "check_name",
     "check_no_links",
     "describe_hardware",
+    "disk_in_words",
     "disk_trouble",
     "holds_nothing_but_a_start",
     "list_checkpoints",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from typing import Any
 
 import typer
 
-from balora.errors import BaloraError, InputError, StoppedError, causes, is_full_disk, is_out_of_memory
+from balora.errors import BaloraError, InputError, StoppedError, causes, is_full_disk, is_out_of_memory, system_error
 from balora.main_memory import address_space_limit, came_to_its_limit, memory_in_words
 
 OUR_BUG = 1
@@ -29,7 +30,12 @@ _LESS_MEMORY = {
     "study": "lower training.per_device_train_batch_size in the study's recipe, or run fewer at once (-j)",
 }
 """Command -> what it can be told to do with less memory."""
-_MORE_SPACE = "free some space or set output.dir to another disk, then run the same command with --resume"
+_MORE_SPACE = {
+    "train": "free some space or set output.dir to another disk, then run the same command with --resume",
+    "evaluate": "free some space or name a folder on another disk with --out, then run the same command again",
+    "audit": "free some space or name a folder on another disk with --output, then run the same command again",
+}
+_ANY_SPACE = "free some space, then run the same command again"
 _ANY_LESS = "end other programs, or raise the limit on this one"
 
 
@@ -70,7 +76,11 @@ def failure_of(error: BaseException, command: str = "train") -> Failure:
         return Failure(BROKEN_PIPE, kind, ())
     for cause in causes(error):
         if is_full_disk(cause):
-            return Failure(OUT_OF_RESOURCES, kind, (f"the disk is full ({_first_line(cause)}); {_MORE_SPACE}",))
+            line = f"the disk is full ({_first_line(cause)}); {_MORE_SPACE.get(command, _ANY_SPACE)}"
+            return Failure(OUT_OF_RESOURCES, kind, (line,))
+        if system_error(cause) == errno.EFBIG:
+            line = f"a file may not become so large ({_first_line(cause)}); raise the limit on file sizes (ulimit -f)"
+            return Failure(OUT_OF_RESOURCES, kind, (f"{line}, then run the same command again",))
         if is_out_of_memory(cause):
             return Failure(OUT_OF_RESOURCES, kind, (_out_of_memory(cause, command),))
     if isinstance(error, Exception) and came_to_its_limit(error):

@@ -16,6 +16,7 @@ from balora.artefacts import (
     STATE_OF_TRAINER,
     PeakMemory,
     RunRecord,
+    disk_in_words,
     disk_trouble,
     holds_nothing_but_a_start,
     list_checkpoints,
@@ -133,7 +134,7 @@ def train(
                     held.enter_context(sole_use(folder))
                 _write_start(folder, record, recipe, recipe_text, inputs, prepared)
             if writes:
-                with _disk_in_words(folder, "the record of the run"):
+                with disk_in_words(folder, "the record of the run"):
                     record.write(folder)
                     held.enter_context(signed(folder))
                     _set_newer_aside(folder, beginning.step)
@@ -183,19 +184,6 @@ def _set_newer_aside(folder: Path, step: int) -> None:
     for checkpoint in list_checkpoints(folder):
         if step_of(checkpoint) > step:
             set_aside(checkpoint)
-
-
-@contextmanager
-def _disk_in_words(folder: Path, what: str) -> Iterator[None]:
-    """Turn what the system says of a disk into an error for people.
-
-    Raises:
-        ResourceError: the disk is full, read-only or gone.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise (disk_trouble(error, folder, what=what) or error) from error
 
 
 def _tell(console: Console | None, notes: Iterable[str]) -> None:

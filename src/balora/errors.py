@@ -179,6 +179,9 @@ _MEMORY_WORDS = (
     "DefaultCPUAllocator: can't allocate memory",
     "DefaultCPUAllocator: not enough memory",
     "out of memory",
+    "could not create a primitive",  # oneDNN
+    "can't start new thread",
+    "std::bad_alloc",
 )
 
 
@@ -201,8 +204,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     torch = sys.modules.get("torch")
     if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
         return True
-    by_number = isinstance(error, OSError) and error.errno == errno.ENOMEM
-    return by_number or (isinstance(error, RuntimeError) and any(words in str(error) for words in _MEMORY_WORDS))
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    # Libraries written in Rust raise exceptions of their own with the system's number.
+    if not isinstance(error, BaloraError) and f"(os error {errno.ENOMEM})" in str(error):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _MEMORY_WORDS)
 
 
 def system_error(error: BaseException) -> int | None:

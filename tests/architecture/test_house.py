@@ -12,7 +12,18 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "balora"
 
 ROWS: list[set[str]] = [
-    {"errors", "escaping", "interruption", "optional", "redaction", "regular_files", "settings", "streams", "task"},
+    {
+        "errors",
+        "escaping",
+        "interruption",
+        "main_memory",
+        "optional",
+        "redaction",
+        "regular_files",
+        "settings",
+        "streams",
+        "task",
+    },
     {"paths", "strict_json"},
     {"cache", "limited_process"},
     {"losses", "data", "models", "adapters", "artefacts", "figures"},

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from balora.errors import OutputError
+from balora.artefacts.files import Disk
+from balora.errors import OutputError, ResourceError
 from balora.evaluation.results import check_writable, file_sha256, identity_of, run_id, versions, write_result
 
 
@@ -66,3 +67,20 @@ def test_names_of_runs_and_files(tmp_path: Path) -> None:
     assert file_sha256(tmp_path / "none") is None
     assert len(str(file_sha256(tmp_path / "run.json"))) == 64
     assert {"python", "torch", "lm_eval"} <= set(versions())
+
+
+@pytest.mark.parametrize(
+    ("number", "fix"), [(28, "free some space"), (27, r"raise the limit on file sizes \(ulimit -f\)")]
+)
+def test_a_disk_that_takes_no_result_is_told_with_numbers(
+    number: int, fix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(*_: object) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(Disk, "write", write)
+    with pytest.raises(
+        ResourceError, match=rf"the result of validation .*MiB are free.*{fix} or .*--out, then start again"
+    ):
+        write_result(tmp_path / "out", "validation", "00000000", {})
+    assert not list((tmp_path / "out").iterdir())

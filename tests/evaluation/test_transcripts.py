@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from balora.errors import OutputError
+from balora.errors import OutputError, ResourceError
 from balora.evaluation.transcripts import Transcripts, sha256_of
 
 GREEDY = {"do_sample": False, "until": ["\n"]}
@@ -74,3 +74,11 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
 def test_the_order_of_settings_does_not_matter() -> None:
     assert sha256_of({"a": 1, "b": [2]}) == sha256_of({"b": [2], "a": 1})
     assert sha256_of({"a": 1}) != sha256_of({"a": 2})
+
+
+def test_a_full_disk_is_told_with_the_option_to_change(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").symlink_to("/dev/full")
+    written = Transcripts(None, {})
+    written.path = tmp_path / "a.jsonl"
+    with pytest.raises(ResourceError, match=r"what the model wrote could not be written: No space.*--out"):
+        written.keep("p", {}, "t")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from balora.models.failures import explain_load_failure
@@ -22,3 +24,9 @@ def test_known_failures(name: str, raised: str, said: str, monkeypatch: pytest.M
     assert line.startswith("model.name_or_path: 'meta/llama'")
     assert said in line
     assert "\n" not in line
+
+
+@pytest.mark.parametrize("raised", [RuntimeError("can't start new thread"), OSError(12, "Cannot allocate memory")])
+def test_where_memory_ran_out_nothing_is_said_against_the_model(raised: Exception, tmp_path: Path) -> None:
+    with pytest.raises(type(raised), match=r"thread|memory"):
+        explain_load_failure("model.name_or_path", str(tmp_path), raised)

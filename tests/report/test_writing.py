@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from balora.errors import OutputError, RecipeError
+from balora.artefacts.files import Disk
+from balora.errors import OutputError, RecipeError, ResourceError
 from balora.report import FORMATS, write_report
 from balora.study import StudyResults
 from tests.support.studies import study
@@ -74,3 +75,12 @@ def test_a_wrong_layout_writes_nothing(tmp_path: Path) -> None:
         with pytest.raises(RecipeError):
             write_report(made(tmp_path, **changes), FORMATS)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_ends_with_its_own_exit_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Disk, "write", write)
+    with pytest.raises(ResourceError, match=r"report\.md could not be written: No space.*MiB are free.*--output"):
+        write_report(made(tmp_path), ("md",))

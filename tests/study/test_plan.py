@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,35 @@ def test_variables_are_filled_in_and_unknown_ones_are_told(study_text: MakeStudy
     assert {run.recipe.training["run_name"] for run in runs} == {"run 0", "run 1"}
     with pytest.raises(RecipeError, match=r"\$\{sede\} is not a variable here; did you mean 'seed'"):
         plan(text.replace("run ${seed}", "run ${sede}"), tmp_path).check()
+
+
+def axes_of(counts: list[int]) -> str:
+    return "".join(f"\n  axis{at}: {{adapter.r: {list(range(1, count + 1))}}}" for at, count in enumerate(counts))
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [([90, 120, 150, 180, 200], r"axis0 90 x axis1 120 x .* x seeds 2"), ([9] * 12, r"axis11 9 x seeds 2")],
+)
+def test_more_combinations_than_a_study_may_have_are_refused_before_they_are_made(
+    counts: list[int], told: str, study_text: MakeStudy, tmp_path: Path
+) -> None:
+    began = time.monotonic()
+    with pytest.raises(
+        RecipeError, match=rf"axes: \d+ runs \(.*{told}\); a study may have 100000 before any is excluded"
+    ):
+        plan(study_text(axes=axes_of(counts)), tmp_path)
+    assert time.monotonic() - began < 20
+
+
+def test_a_sweep_has_the_same_bound(study_text: MakeStudy, tmp_path: Path) -> None:
+    values = ", ".join(str(each) for each in range(1, 401))
+    extra = f"tune: {{keys: {{training.max_steps: [{values}], adapter.r: [{values}]}}}}\n"
+    with pytest.raises(RecipeError, match=r"tune: a sweep of 640000 runs"):
+        plan(study_text(extra), tmp_path)
+
+
+@pytest.mark.parametrize("seeds", [" 9999999999", " [true]", " true", " 100001", " [1.0]"])
+def test_seeds_are_whole_numbers_and_not_without_end(seeds: str, study_text: MakeStudy, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="seeds"):
+        plan(study_text(seeds=seeds), tmp_path)

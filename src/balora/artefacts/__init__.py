@@ -17,7 +17,7 @@ from balora.artefacts.memory import PeakMemory
 from balora.artefacts.record import RunRecord, describe_hardware, read_record, saved_step
 from balora.artefacts.record_check import checked_record
 from balora.artefacts.settings import OutputSettings
-from balora.artefacts.trouble import disk_trouble
+from balora.artefacts.trouble import disk_in_words, disk_trouble
 
 __all__ = [
     "STATE_OF_TRAINER",
@@ -31,6 +31,7 @@ __all__ = [
     "check_no_links",
     "checked_record",
     "describe_hardware",
+    "disk_in_words",
     "disk_trouble",
     "diverged_start",
     "holds_nothing_but_a_start",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from balora.errors import ResourceError, causes, system_error
@@ -25,7 +27,13 @@ _FIXES = {
 
 
 def disk_trouble(
-    error: BaseException, folder: Path, *, what: str, needed_bytes: int = 0, last_good: str | None = None
+    error: BaseException,
+    folder: Path,
+    *,
+    what: str,
+    needed_bytes: int = 0,
+    last_good: str | None = None,
+    elsewhere: str = "",
 ) -> ResourceError | None:
     """The error to end a run with when its folder cannot be written; None for other failures.
 
@@ -37,6 +45,7 @@ def disk_trouble(
         what: what was being written.
         needed_bytes: about how much that is; 0 where it is small.
         last_good: the newest checkpoint that is whole.
+        elsewhere: the option that names another folder, where the command has one.
     """
     number = next((number for cause in causes(error) if (number := system_error(cause)) is not None), None)
     if number is None:
@@ -45,15 +54,29 @@ def disk_trouble(
     free = _free_bytes(folder)
     sizes += [] if free is None else [f"{free / MIB:.1f} MiB are free"]
     numbers = f" ({', '.join(sizes)})" if sizes else ""
-    elsewhere = _path_outside(error, folder)
+    outside = _path_outside(error, folder)
     kept = f"{last_good} is whole; " if last_good else ""
     fix = _FIXES.get(number, "see to the disk")
+    fix += f" or name a folder on another disk with {elsewhere}" if elsewhere else ""
     go_on = "then run the same command with --resume" if last_good else "then start again"
-    if elsewhere is not None:
-        return ResourceError(f"'{elsewhere}': {os.strerror(number)}; {kept}{fix}, {go_on}")
+    if outside is not None:
+        return ResourceError(f"'{outside}': {os.strerror(number)}; {kept}{fix}, {go_on}")
     return ResourceError(
         f"'{folder}': {what} could not be written: {os.strerror(number)}{numbers}; {kept}{fix}, {go_on}"
     )
+
+
+@contextmanager
+def disk_in_words(folder: Path, what: str, *, elsewhere: str = "") -> Iterator[None]:
+    """Turn what the system says of a disk into an error for people.
+
+    Raises:
+        ResourceError: the disk is full, read-only or gone.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise (disk_trouble(error, folder, what=what, elsewhere=elsewhere) or error) from error
 
 
 def _free_bytes(folder: Path) -> int | None:

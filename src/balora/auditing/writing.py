@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from balora.artefacts import write_json_atomically, write_text_atomically
+from balora.artefacts import disk_in_words, write_json_atomically, write_text_atomically
 from balora.auditing.report import AuditReport
 from balora.errors import OutputError
 from balora.evaluation.results import check_writable
@@ -41,9 +42,24 @@ def output_folder(subject_folder: Path | None, output: Path | None) -> Path:
 
 
 def write_report(report: AuditReport, figures: Mapping[str, Figure], folder: Path) -> tuple[Path, tuple[Path, ...]]:
-    """Write the report and its figures (PNG and SVG); gives their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    name = free_name(folder)
+    """Write the report and its figures (PNG and SVG); gives their paths.
+
+    Raises:
+        ResourceError: the disk is full or read-only, or a file may not become so large; nothing is left behind.
+    """
+    with disk_in_words(folder, "the report", elsewhere="--output"):
+        folder.mkdir(parents=True, exist_ok=True)
+        name = free_name(folder)
+        try:
+            return _written(report, figures, folder, name)
+        except BaseException:
+            shutil.rmtree(folder / f"{name}-figures", ignore_errors=True)
+            raise
+
+
+def _written(
+    report: AuditReport, figures: Mapping[str, Figure], folder: Path, name: str
+) -> tuple[Path, tuple[Path, ...]]:
     beside = folder / f"{name}-figures"
     written = []
     if figures:

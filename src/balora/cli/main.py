@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from balora.cli import audit, demo, doctor, evaluate, factors, plan, recipes, study, train, validate
-from balora.cli.failures import HUNG_UP, INTERRUPTED, TERMINATED, failure_of, stopped_run
+from balora.cli.failures import HUNG_UP, INTERRUPTED, OUT_OF_RESOURCES, TERMINATED, failure_of, stopped_run
 from balora.cli.output import no_secrets_shown, print_error, print_json, print_message, print_result
 from balora.cli.processes import speaks
 from balora.errors import InputError, ResourceError, StoppedError
@@ -98,14 +98,20 @@ def _run(given: list[str]) -> int:
             return _report(stopped, debug=debug, as_json="--json" in words)
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except BaseException as error:
-        code = _report(error, debug=debug, as_json="--json" in words)
+        try:
+            if not debug:
+                traceback.clear_frames(error.__traceback__)  # memory may be short: what failed still holds its own
+            code = _report(error, debug=debug, as_json="--json" in words, command=words[0])
+        except MemoryError:
+            os.write(2, b"error: out of memory, and there is none left to say more\n")
+            code = OUT_OF_RESOURCES
     if code in {INTERRUPTED, TERMINATED, HUNG_UP} and speaks():
         print_message(f"stopped{_AFTER_A_STOP.get(words[0], '')}")
     return code
 
 
-def _report(error: BaseException, *, debug: bool, as_json: bool) -> int:
-    failure = failure_of(error)
+def _report(error: BaseException, *, debug: bool, as_json: bool, command: str = "train") -> int:
+    failure = failure_of(error, command)
     if debug:
         sys.stderr.write(visible("".join(traceback.format_exception(error))))
     if isinstance(error, BrokenPipeError):

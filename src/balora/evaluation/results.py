@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from balora.artefacts import check_name, check_no_links, write_json_atomically
+from balora.artefacts import check_name, check_no_links, disk_in_words, write_json_atomically
 from balora.artefacts.layout import RUN_RECORD
 from balora.data.fingerprint import bytes_sha256
 from balora.errors import OutputError
@@ -89,7 +89,15 @@ def write_result(folder: Path, suite: str, identity: str, document: Mapping[str,
     """Write `SUITE-IDENTITY.json`, or a numbered sibling where an earlier result of the same evaluation differs.
 
     Numbers that are not finite become null. A document that says the same as an earlier one is not written again.
+
+    Raises:
+        ResourceError: the disk is full or read-only, or the file may not become so large.
     """
+    with disk_in_words(folder, f"the result of {suite}", elsewhere="--out"):
+        return _written(folder, suite, identity, document)
+
+
+def _written(folder: Path, suite: str, identity: str, document: Mapping[str, Any]) -> Written:
     folder.mkdir(parents=True, exist_ok=True)
     plain = json.loads(json.dumps(finite_or_null(dict(document))))
     number = 1

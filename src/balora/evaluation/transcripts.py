@@ -8,8 +8,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
+from balora.artefacts import disk_in_words
 from balora.errors import OutputError
 from balora.strict_json import parse_json
 
@@ -80,8 +81,8 @@ class Transcripts:
             return
         line = asdict(Written(key, sample, self.settings_sha256, prompt, text))
         broken = self.path.exists() and not _ends_with_newline(self.path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as stream:
+        in_words = disk_in_words(self.path.parent, "what the model wrote", elsewhere="--out")
+        with in_words, _appending(self.path) as stream:
             stream.write(("\n" if broken else "") + json.dumps(line, ensure_ascii=False) + "\n")
 
     def _read(self, path: Path) -> None:
@@ -100,6 +101,11 @@ class Transcripts:
 
 def _key(prompt: str, settings: Mapping[str, Any]) -> str:
     return sha256_of([prompt, dict(settings)])
+
+
+def _appending(path: Path) -> TextIO:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("a", encoding="utf-8")
 
 
 def _ends_with_newline(path: Path) -> bool:

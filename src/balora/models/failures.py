@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from balora.errors import ModelError
+from balora.errors import ModelError, causes, is_out_of_memory
 from balora.models.trust import PICKLE_VARIABLE, how_to_trust
 from balora.paths import user_path
 
@@ -15,8 +15,10 @@ def explain_load_failure(key: str, name: str, error: Exception) -> ModelError:
     Args:
         key: the recipe key that names the model.
         name: the hub id or folder that was asked for.
-        error: what transformers raised.
+        error: what transformers raised; where it ran out of memory, nothing is wrong with the model, and it is raised.
     """
+    if any(is_out_of_memory(cause) for cause in causes(error)):
+        raise error
     text = str(error)
     if "trust_remote_code" in text:
         what = f"'{name}' needs code of its own to load, and balora runs no code that comes with a model"

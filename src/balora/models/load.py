@@ -232,7 +232,6 @@ def max_positions(config: transformers.PretrainedConfig) -> int | None:
     return int(positions) - int(offset)
 
 
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "longformer"}
 
 
@@ -262,8 +261,6 @@ def _explained(settings: ModelSettings) -> Iterator[None]:
     except (BaloraError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # a stranger's file can make the libraries raise anything
-        if any(words in str(error) for words in _NO_MEMORY):
-            raise
         raise explain_load_failure("model.name_or_path", settings.name_or_path, error) from error
 
 

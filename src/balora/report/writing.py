@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal, get_args
 
-from balora.artefacts import write_text_atomically
+from balora.artefacts import disk_trouble, write_text_atomically
 from balora.errors import OutputError
 from balora.regular_files import open_regular
 from balora.report.figures import draw_figures
@@ -74,6 +75,8 @@ def write_report(results: StudyResults, formats: Sequence[Format] = ("html",), o
         try:
             write_text_atomically(path, text)
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+                raise disk_trouble(error, path.parent, what=path.name, elsewhere="--output") or error from error
             raise OutputError.at(path, f"cannot be written ({error.strerror})", "name another with --output") from error
     return Report(tuple(files.values()), tuple(sentence.text for sentence in sentences))
 

@@ -16,6 +16,7 @@ from balora.artefacts import (
     PeakMemory,
     RunRecord,
     changes_in_words,
+    disk_in_words,
     disk_trouble,
     list_checkpoints,
     make_run_folder,
@@ -58,7 +59,8 @@ from balora.run.parts import (
     objective_notes,
     run_folder_of,
 )
-from balora.run.resources.exhausted import memory_explained
+from balora.run.resources.exhausted import Needs, memory_explained
+from balora.run.resources.foresight import foresee
 from balora.run.saved_steps import SavedSteps
 from balora.streams import stderr_console
 from balora.training import BALoraTrainer, GracefulStop, MetricsFile, ProgressLine
@@ -126,7 +128,9 @@ def train(
         if beginning.results is not None:
             return _as_it_was(folder, beginning, beginning.results, console)
         arguments, inputs, changed = read_unchanged(folder, recipe, beginning)
-        held.enter_context(memory_explained(recipe, inputs, arguments))
+        needs = Needs(recipe, inputs, arguments, foresee(recipe, inputs, arguments) if writes else None)
+        _tell(console, needs.foreseen.warnings if needs.foreseen is not None else [])
+        held.enter_context(memory_explained(needs))
         prepared = load_and_adapt(recipe, inputs)
         held.enter_context(unwinding())
         with _no_folder_without_a_run(folder):
@@ -140,10 +144,10 @@ def train(
                 take_over(folder)
                 _write_start(folder, record, recipe, recipe_text, inputs, prepared)
             if writes:
-                with _disk_in_words(folder, "the record of the run"):
+                with disk_in_words(folder, "the record of the run"):
                     held.enter_context(signed(folder))
                     _write_leg(folder, record, recipe, recipe_text, inputs, beginning.step)
-        return _train_and_record(trainer, recipe, inputs, record, folder, beginning=beginning, console=console)
+        return _train_and_record(trainer, needs, record, folder, beginning=beginning, console=console)
 
 
 def _as_it_was(folder: Path, beginning: Beginning, results: Mapping[str, float], console: Console | None) -> RunResult:
@@ -227,19 +231,6 @@ def _set_newer_aside(folder: Path, step: int) -> None:
             set_aside(checkpoint)
 
 
-@contextmanager
-def _disk_in_words(folder: Path, what: str) -> Iterator[None]:
-    """Turn what the system says of a disk into an error for people.
-
-    Raises:
-        ResourceError: the disk is full, read-only or gone.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise (disk_trouble(error, folder, what=what) or error) from error
-
-
 def _tell(console: Console | None, notes: Iterable[str]) -> None:
     if console is None:
         return
@@ -265,14 +256,14 @@ def _no_folder_without_a_run(folder: Path) -> Iterator[None]:
 
 def _train_and_record(
     trainer: BALoraTrainer,
-    recipe: Recipe,
-    inputs: Inputs,
+    needs: Needs,
     record: RunRecord,
     folder: Path,
     *,
     beginning: Beginning,
     console: Console | None,
 ) -> RunResult:
+    recipe, inputs = needs.recipe, needs.inputs
     metrics_file = MetricsFile(folder / STEP_METRICS)
     writes = is_first_process()
     if writes:
@@ -303,7 +294,7 @@ def _train_and_record(
         if writes:
             record.write(folder)
     except BaseException as error:
-        failure = explained(error, folder, recipe)
+        failure = needs.explained(error) or explained(error, folder, recipe)
         reason = error if isinstance(failure, KeyboardInterrupt) else failure
         why = str(reason) or type(reason).__name__
         with suppress(OSError):  # a disk that is full takes no record either

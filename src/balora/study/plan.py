@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from balora.study.metrics import LAB_VALIDATION
 from balora.study.preparing import PreparedLab
 from balora.study.recipes import Ingredients, recipe_of
 from balora.study.results import Stage
+from balora.study.settings import MOST_RUNS
 
 MEASURED_FILES = frozenset({"data", "general_text", "task_data", "base"})
 """Settings of suites and of the audit that name files, folders or models."""
@@ -78,11 +80,30 @@ class Planner:
         """Cross the axes and leave out what is excluded.
 
         Raises:
-            RecipeError: when nothing remains.
+            RecipeError: when nothing remains, or there are more combinations than a study may have runs.
         """
+        self._refuse_too_many()
         self.cells = [cell for cell in crossed(self.study.axes) if not self._is_excluded(cell)]
         if not self.cells:
             raise RecipeError.at(f"{self.study.origin} exclude", "leaves no run over", "exclude less")
+
+    def _refuse_too_many(self) -> None:
+        """Before the axes are crossed: ten axes of ten levels would never end."""
+        settings, axes = self.study.settings, self.study.axes
+        counts = {axis.name: len(axis.levels) for axis in axes} | {"seeds": len(settings.seed_list)}
+        if (runs := math.prod(counts.values())) > MOST_RUNS:
+            what = f"{runs} runs ({_product(counts)}); a study may have {MOST_RUNS} before any is excluded"
+            raise RecipeError.at(f"{self.study.origin} axes", what, "take fewer levels or seeds, or several studies")
+        tune = settings.tune
+        if tune is None:
+            return
+        tuned = {
+            name: count for name, count in counts.items() if name != "seeds" and (tune.per is None or name in tune.per)
+        }
+        tuned |= {key: len(values) for key, values in tune.keys.items()} | {"seeds": len(tune.seeds or [0])}
+        if (runs := math.prod(tuned.values())) > MOST_RUNS:
+            what = f"a sweep of {runs} runs ({_product(tuned)}); a study may have {MOST_RUNS}"
+            raise RecipeError.at(f"{self.study.origin} tune", what, "try fewer values, or tune per fewer axes")
 
     def _is_excluded(self, cell: Cell) -> bool:
         labels = cell.labels
@@ -229,6 +250,10 @@ def _whole(name: str) -> str:
     """A file or folder of this machine written out, for processes in other folders."""
     path = user_path(name)
     return str(path.absolute()) if path.exists() else name
+
+
+def _product(counts: Mapping[str, int]) -> str:
+    return " x ".join(f"{name} {count}" for name, count in counts.items())
 
 
 def _shown(value: Any) -> str:

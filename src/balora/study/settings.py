@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, StrictInt, field_validator, model_validator
 
 from balora.auditing import AuditSettings
 from balora.auditing.settings import PARTS
@@ -16,6 +16,12 @@ from balora.settings import Settings
 from balora.study.metrics import metric_of
 from balora.study.published import one_by_one
 from balora.study.results import Direction, Metric
+
+MOST_RUNS = 100_000
+"""Of one study. Every run is checked before the first begins and keeps a folder of its own."""
+
+Seed = StrictInt
+"""A whole number; `true` is none, nor is 1.0."""
 
 AUDIT_ARGUMENTS = ("base", "data", "general_text", "other_tasks", "task_data", "only")
 """Keys of `audit` that are arguments of `balora.audit`; the others are its settings."""
@@ -30,7 +36,7 @@ class TuneSettings(Settings):
     """Where settings are chosen: a share of the training rows, held out of training; a validation file or split; or
     the word `validation` for the recipe's own validation split. Left out: a tenth of the training rows, or the lab's
     own validation split where `by` is lab.validation_accuracy."""
-    seeds: list[int] | None = None
+    seeds: list[Seed] | None = None
     """Seeds of the sweep; the mean over them decides. Left out: the study's first seed."""
     by: str | None = None
     """The score that decides. Left out: the study's first metric."""
@@ -140,7 +146,7 @@ class StudySettings(Settings):
     """What the study asks, in a paragraph."""
     exclude: list[dict[str, str | list[str]]] = Field(default_factory=list)
     """Combinations to leave out: axis -> label or labels; every axis that is named has to match."""
-    seeds: int | list[int] = 3
+    seeds: Seed | list[Seed] = 3
     """Seeds of the final runs; a number n stands for 0 to n-1."""
     compare: str | None = None
     """The axis whose levels are compared. Left out: `method`, else the first axis."""
@@ -206,6 +212,8 @@ class StudySettings(Settings):
         if isinstance(value, int):
             if value < 1:
                 raise ValueError(f"seeds is {value}; expected 1 or more, or a list of seeds")
+            if value > MOST_RUNS:
+                raise ValueError(f"seeds is {value}; expected at most {MOST_RUNS}, or a list of seeds")
             return value
         if not value or len(set(value)) < len(value) or min(value) < 0:
             raise ValueError(f"seeds is {value}; expected different whole numbers from 0 on")

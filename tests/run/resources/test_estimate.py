@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -111,13 +112,34 @@ def test_running_out_of_memory_says_what_is_needed_and_keeps_the_record(
 ) -> None:
     recipe = recipe_for("classification", tmp_path)
 
+    held = []
+
     def exhausted(*unused: object, **unused_too: object) -> None:
+        activations = torch.zeros(3)
+        held.append(weakref.ref(activations))
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 
+    def reckoned(*given: Any) -> Estimate:
+        assert held[0]() is None, "the failed step still holds its tensors"
+        return estimate(*given)
+
     monkeypatch.setattr("balora.training.BALoraTrainer.training_step", exhausted)
-    with pytest.raises(ResourceError, match=r"Tried to allocate.*needs about .*per_device_train_batch_size=2 "):
+    monkeypatch.setattr("balora.run.resources.exhausted.estimate", reckoned)
+    with pytest.raises(ResourceError, match=r"Tried to allocate.*needs .* MiB.*per_device_train_batch_size=2 "):
         train(recipe, show_progress=False)
-    assert '"failed"' in (tmp_path / "run" / "run.json").read_text()
+    record = (tmp_path / "run" / "run.json").read_text()
+    assert '"failed"' in record
+    assert "beside the program itself this run needs" in record
+
+
+def test_where_reckoning_fails_too_a_rough_bound_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*unused: object, **unused_too: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("balora.training.BALoraTrainer.training_step", exhausted)
+    monkeypatch.setattr("balora.run.resources.exhausted.estimate", exhausted)
+    with pytest.raises(ResourceError, match=r"at most about \d+ MiB, by a rough bound; try "):
+        train(recipe_for("generation", tmp_path), show_progress=False)
 
 
 def test_the_smaller_setting_keeps_the_rows_of_a_step(tmp_path: Path) -> None:

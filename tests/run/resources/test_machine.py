@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from balora.run.resources.machine import free_main_memory, look_at_machine
+from balora.main_memory import free_main_memory
+from balora.run.resources.machine import look_at_machine
 
 
 def write(root: Path, files: dict[str, str]) -> Path:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from balora.artefacts import disk_in_words
 from balora.errors import DataError, OutputError, Problem
 from balora.evaluation.judge.questions import Question, json_rows, turns_of_row
 
@@ -65,8 +66,9 @@ def write_answers(
                 answer = Answer(question.number, model_name, (texts[0], texts[1]))
                 done[question.number] = answer
                 stream.write(json.dumps(_row(question, answer, generation), ensure_ascii=False) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+            with disk_in_words(path.parent, "the answers", elsewhere="--out"):
+                stream.flush()
+                os.fsync(stream.fileno())
             if on_progress is not None:
                 on_progress(len(done), len(questions))
     return [done[question.number] for question in questions]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from balora.artefacts.files import write_text_atomically
+from balora.artefacts import disk_in_words, write_text_atomically
 from balora.errors import OutputError
 
 
@@ -39,4 +39,5 @@ def write_judgements(judgements: Iterable[Judgement], path: Path) -> None:
     """
     if path.exists():
         raise OutputError.at(path, "already exists", "choose another name")
-    write_text_atomically(path, "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in judgements))
+    with disk_in_words(path.parent, "the judgements", elsewhere="--out"):
+        write_text_atomically(path, "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in judgements))

@@ -244,13 +244,18 @@ def _memory(
 def _disk(arguments: TrainingArguments, step: StepTally, optimizer: int, steps: int) -> dict[str, int]:
     adapter = step.trained_bytes + step.anchor_bytes
     checkpoint = step.trained_bytes + step.anchor_bytes + optimizer
-    saves = _saves(arguments, steps)
-    # Two are kept at least, and a new one is whole before an old one goes.
-    kept = min(saves, max(arguments.save_total_limit or saves, 2) + 1)
+    kept = checkpoints_kept(arguments, steps)
     return {
         "adapter": adapter + KEPT_BESIDE_CHECKPOINTS_BYTES,
         f"{kept} checkpoints": kept * checkpoint,
     }
+
+
+def checkpoints_kept(arguments: TrainingArguments, steps: int) -> int:
+    """The most checkpoints that lie in the run folder at any moment."""
+    saves = _saves(arguments, steps)
+    # Two are kept at least, and a new one is whole before an old one goes.
+    return min(saves, max(arguments.save_total_limit or saves, 2) + 1)
 
 
 def _saves(arguments: TrainingArguments, steps: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from balora.main_memory import free_main_memory, resident_bytes
 from balora.paths import user_path
 
 _TRIALS = 5
@@ -61,7 +61,7 @@ def look_at_machine(
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
         free_memory_bytes=free,
         held_bytes=held,
-        free_disk_bytes=shutil.disk_usage(_existing(folder)).free,
+        free_disk_bytes=shutil.disk_usage(existing(folder)).free,
         flops_per_s=2.0 * left.shape[0] * width * 4 * width / product_s,
         bytes_per_s=4.0 * _LARGE_NUMBERS / elementwise_s,
         launch_s=launch_s,
@@ -90,32 +90,10 @@ def _memory(device: torch.device) -> tuple[int, int]:
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device), min(total - free, 1 << 30)
-    return free_main_memory(), _resident_bytes()
+    return free_main_memory(), resident_bytes()
 
 
-def free_main_memory(root: Path = Path("/")) -> int:
-    """Bytes that a process may still take: what the kernel calls available, or what a control group's limit leaves."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    meminfo = root / "proc/meminfo"
-    if meminfo.exists():
-        fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line)
-        if "MemAvailable" in fields:
-            free = int(fields["MemAvailable"].split()[0]) * 1024
-    group = root / "sys/fs/cgroup"
-    try:
-        limit, used = (group / "memory.max").read_text().strip(), int((group / "memory.current").read_text())
-    except (OSError, ValueError):
-        return free
-    return free if limit == "max" else min(free, max(int(limit) - used, 0))
-
-
-def _resident_bytes() -> int:
-    statm = Path("/proc/self/statm")
-    if not statm.exists():
-        return 1 << 29
-    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def _existing(folder: Path) -> Path:
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
     path = user_path(folder).absolute()
     return next(part for part in (path, *path.parents) if part.exists())

@@ -14,6 +14,7 @@ from balora.errors import InputError, Problem
 from balora.evaluation.judge.bounded import bounding_hook, http_library
 from balora.evaluation.judge.prompts import grade_in
 from balora.evaluation.judge.settings import JudgeSettings
+from balora.redaction import hide_variable
 
 _HOPELESS = {401, 403, 404}
 """Answers of an endpoint that would be the same for every request: a wrong key, no such model."""
@@ -56,6 +57,7 @@ class JudgeClient:
             raise InputError.at("judge", what, "pip install 'balora[eval]'") from None
         self._errors: Any = openai
         self.settings = settings
+        hide_variable(settings.key_variable)
         self._key = os.environ.get(settings.key_variable, "").strip()
         if not self._key and not settings.is_local:
             what = f"the environment variable {settings.key_variable} holds no key for {settings.base_url}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from balora.artefacts import write_json_atomically, write_text_atomically
 from balora.redaction import (
     RedactingStream,
     has_credential,
+    hide_variable,
     known_secrets,
     names_credential,
     redacted,
@@ -24,6 +27,10 @@ SHAPED = {
     "GitHub token": "ghp_" + "a" * 36,
     "AWS key": "AKIA" + "ABCD1234" * 2,
     "Slack token": "xoxb-1234567890-abc",
+    "npm token": "npm_" + "aB3" * 12,
+    "Groq key": "gsk_" + "aB3" * 12,
+    "Replicate token": "r8_" + "aB3" * 12,
+    "JSON web token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0",
     "private key": "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA\n-----END RSA PRIVATE KEY-----",
 }
 
@@ -51,16 +58,48 @@ def test_the_stored_token_of_the_hub_goes(tmp_path: Path, monkeypatch: pytest.Mo
     assert redacted("got stored-without-a-known-shape back") == "got <stored token> back"
 
 
+INNOCENT = (
+    "http://localhost:8000/v1 and me@example.org",
+    "https://example.org:80/x?mail=a@b",
+    "see http://example.org/a:b@c",
+    '{"url": "http://h:x1", "mail": "a@b"}',
+    "http://a:80,http://b:81 mail@x",
+    "ssh://git@example.org/x",
+    "C:\\Users\\me@work\\12:30",
+    "at 12:30:45 user@host:/data/run",
+    "password: required for all",
+    "Authorization: required by every endpoint",
+    "api_key: missing, set it in the environment",
+    '"eos_token": "<|endoftext|>", "pad_token": "padding-token-1"',
+    "meta-llama/Llama-3.1-8B-Instruct r8_i4 npm_install gsk_8k",
+    "the key: a1b2c3d4e5",
+    "eyJ.eyJ.x and secretary 12345678",
+    "tokens: 12345678, top_k=12345678",
+)
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
         ("GET https://u:p@h/x", "GET https://<secret>@h/x"),
+        ("https://user:pa:ssw0rd12@host/x", "https://<secret>@host/x"),
+        ("https://:t0ken@h", "https://<secret>@h"),
+        ("postgres://u:pa/ss@h:5432/db", "postgres://<secret>@h:5432/db"),
+        ("https://u:p@ss@h/x", "https://<secret>@h/x"),
+        ("x-api-key: abcdef0123", "x-api-key: <secret>"),
+        ("X-Api-Key=abcdef0123", "X-Api-Key=<secret>"),
+        ('{"api_key": "abcdefghij"}', '{"api_key": "<secret>"}'),
+        ("{'password': 'correct-horse'}", "{'password': '<secret>'}"),
+        ("Authorization: token abcdef0123", "Authorization: token <secret>"),
+        ("password=hunter22", "password=<secret>"),
+        *((text, text) for text in INNOCENT),
         ("h?a=1&token=abcdefgh12", "h?a=1&token=<secret>"),
         ("Authorization: Bearer abc.def-ghi", "Authorization: Bearer <secret>"),
         ("the bearer of good news", "the bearer of good news"),
         ("max_tokens=128 and tokenizer=x", "max_tokens=128 and tokenizer=x"),
         ("loss 0.5 at step 812, sk-learn-baseline", "loss 0.5 at step 812, sk-learn-baseline"),
     ],
+    ids=itertools.count(),  # pytest puts names into a variable, and what stands in variables is known
 )
 def test_urls_headers_and_innocent_words(text: str, shown: str) -> None:
     assert redacted(text) == shown.replace("https", "https")
@@ -145,3 +184,61 @@ def test_a_change_is_shown_without_its_secret() -> None:
     assert redacted_override("base.training.hub_token=abc") == "base.training.hub_token=..."
     assert redacted_override("training.hub_token =abc") == "training.hub_token =..."
     assert redacted_override("seeds=3") == "seeds=3"
+
+
+@pytest.mark.parametrize("name", ["OPENAI_KEY", "DB_PASS", "GH_PAT", "PASSWORD1", "MYSQL_PWD", "API_KEY_2", "AUTH"])
+def test_variables_with_other_names_hold_secrets_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "plainvalue123")
+    assert redacted("401 plainvalue123") == f"401 <{name}>"
+
+
+def test_variables_without_secrets_are_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    values = {"SORT_KEY": "timestamp", "PWD": "/data/runs/one1", "SSH_KEY": str(tmp_path), "MONKEY": "abcdef0123"}
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    text = " ".join(values.values())
+    assert redacted(text) == text
+
+
+@pytest.mark.parametrize(
+    "value", ["http://me:pa:ss@word1@proxy:3128", "me:pa:ss@word1@proxy:3128"], ids=["url", "bare"]
+)
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "http_proxy"])
+def test_passwords_of_proxies_are_known(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    assert redacted("denied: pa:ss@word1.") == f"denied: <password in {name}>."
+
+
+def test_a_variable_that_a_setting_names_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INNOCENT_NAME", "grading-is-fun")
+    monkeypatch.setattr("balora.redaction._NAMED", set())
+    assert redacted("grading-is-fun") == "grading-is-fun"
+    hide_variable("INNOCENT_NAME")
+    assert redacted("grading-is-fun") == "<INNOCENT_NAME>"
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *("://a:", "://:", "://u:p@", "eyJ-", "eyJaaaaaaaaa.", "sk-", "api_key: ", "'api_key':", "Authorization: "),
+        *(
+            "-----BEGIN PRIVATE KEY-----",
+            "Bearer ",
+            "npm_",
+            "hf_",
+            "x",
+            " ",
+            "@",
+            "://" + "u" * 100,
+            "?key=",
+            "password=",
+        ),
+    ],
+    ids=itertools.count(),
+)
+def test_time_is_linear_in_the_text(piece: str) -> None:
+    text = piece * (200_000 // len(piece))
+    began = time.process_time()
+    redacted(text)
+    has_credential(text)
+    assert time.process_time() - began < 2

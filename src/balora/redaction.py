@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, TextIO
+from urllib.parse import unquote
 
 SHORTEST_SECRET = 8
 """Characters; a shorter value would be found in innocent words."""
@@ -23,7 +24,7 @@ HIDDEN = "[hidden: shaped like a credential]"
 
 _SHAPES = re.compile(
     r"""\bhf_[A-Za-z0-9]{16,}            # Hugging Face
-      | \bsk-(?=[a-z_-]*[A-Z0-9])[A-Za-z0-9_-]{16,}  # OpenAI, Anthropic and others
+      | \bsk-(?=[a-z_-]{0,200}[A-Z0-9])[A-Za-z0-9_-]{16,}  # OpenAI, Anthropic and others
       | \bgh[pousr]_[A-Za-z0-9]{20,}     # GitHub
       | \bgithub_pat_[A-Za-z0-9_]{20,}
       | \bglpat-[A-Za-z0-9_-]{16,}       # GitLab
@@ -31,16 +32,41 @@ _SHAPES = re.compile(
       | \bAIza[A-Za-z0-9_-]{30,}         # Google
       | \bxox[abprs]-[A-Za-z0-9-]{10,}   # Slack
       | -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----(?:[A-Za-z0-9+/=\s\\n]*-----END[ ][A-Z ]*PRIVATE[ ]KEY-----)?
-      | ://[^/\s:@]+:[^/\s:@]+@          # a URL with user and password
+      | \bnpm_[A-Za-z0-9]{30,}
+      | \bgsk_[A-Za-z0-9]{20,}          # Groq
+      | \br8_[A-Za-z0-9]{20,}           # Replicate
+      | \beyJ[A-Za-z0-9_-]{8,1000}\.eyJ[A-Za-z0-9_-]{8,1000}\.[A-Za-z0-9_-]{8,1000}  # a JSON web token
+      | ://[^/\s:@]+:[^/\s:@]+@(?:[^/\s:@"'<>]{0,128}@){0,3}  # a URL with user and password
+      | ://[^/\s:@"'<>]{0,128}:         # the same with no user, or with : / @ in the password; no port
+        (?![0-9]{1,5}(?:[/?#,;"'\s)\]]|$))[^\s@"'<>]{1,256}@(?:[^/\s@"'<>]{0,128}@){0,3}
     """,
     re.VERBOSE,
 )
+_KEY_WORDS = (
+    r"(?:x[-_])?"
+    r"(?:api[-_]?key|(?:access|auth)[-_]?token|(?:client[-_]?)?secret(?:[-_](?:access[-_])?key)?|passw(?:or)?d)"
+)
 _BEHIND_A_WORD = re.compile(
-    r"(?P<word>\bBearer\s+|\bBasic\s+|[?&](?:access_?token|token|api_?key|key|sig(?:nature)?|password)=)"
+    r"(?P<word>\bBearer\s{1,9}|\bBasic\s{1,9}|[?&](?:access_?token|token|api_?key|key|sig(?:nature)?|password)="
+    rf"|[\"']{_KEY_WORDS}[\"']\s{{0,3}}:\s{{0,3}}[\"'])"
     r"(?P<value>[A-Za-z0-9+/=_.~%-]{8,})",
     re.IGNORECASE,
 )
-_IN_A_URL = re.compile(r"://[^/\s:@]+:([^/\s:@]+)@")
+_BEHIND_A_COLON = re.compile(
+    rf"(?P<word>(?:\bAuthorization[\"']?\s{{0,3}}[:=]\s{{0,3}}[\"']?(?:[a-z]{{1,10}}\s{{1,3}})?"
+    rf"|(?<![a-z]){_KEY_WORDS}\s{{0,3}}[:=]\s{{0,3}}[\"']?))"
+    r"(?P<value>(?=[a-z+/=_.~%-]{0,200}[0-9])[a-z0-9+/=_.~%-]{8,})",
+    re.IGNORECASE,
+)
+"""In a header or a setting; a word without a digit is prose: `password: required`."""
+_IN_A_URL = re.compile(r"://[^/\s:@]{0,128}:(?![0-9]{1,5}[/?#])([^\s@]{1,256}(?:@[^/\s@]{1,128}){0,3})@")
+_VARIABLES = re.compile(
+    r"(?:(?:^|_)(?:pass|pat|passphrase|password|passwd|token|secret)|_pw|_pwd)_?\d*$", re.IGNORECASE
+)
+_KEY_VARIABLES = re.compile(r"(?:^|_)(?:key|auth)_?\d*$", re.IGNORECASE)
+_RANDOM = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])|(?=.*[a-z])(?=.*[A-Z])|.{20}", re.DOTALL)
+_NAMED: set[str] = set()
+"""Variables that a setting names as one with a secret."""
 _NAMES = re.compile(
     r"(?:^|_)(?:token|api_?key|access_?key|secret(?:_?key)?|password|passwd|credentials?)$", re.IGNORECASE
 )
@@ -76,7 +102,9 @@ def redacted(text: str) -> str:
         if value in text:
             text = text.replace(value, f"<{name}>")
     text = _SHAPES.sub(lambda found: "://<secret>@" if found[0].startswith("://") else "<secret>", text)
-    return _BEHIND_A_WORD.sub(lambda found: f"{found['word']}<secret>", text)
+    for pattern in (_BEHIND_A_WORD, _BEHIND_A_COLON):
+        text = pattern.sub(lambda found: f"{found['word']}<secret>", text)
+    return text
 
 
 def redacted_override(override: str) -> str:
@@ -120,14 +148,40 @@ def redacted_document(value: Any) -> Any:
 
 def known_secrets() -> dict[str, str]:
     """Secret -> where it comes from: environment variables named like secrets, and the stored token of the hub."""
-    found = {value.strip(): name for name, value in os.environ.items() if names_credential(name)}
+    found = {value.strip(): name for name, value in os.environ.items() if _holds_secret(name, value.strip())}
     home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("HOME") or "/nonexistent", ".cache", "huggingface"))
     found.setdefault(_stored_token(Path(os.environ.get("HF_TOKEN_PATH") or home / "token")), "stored token")
     for name, value in os.environ.items():
-        for password in _IN_A_URL.findall(value):
+        for password in _passwords_in(name, value):
             found.setdefault(password, f"password in {name}")
+            found.setdefault(unquote(password), f"password in {name}")
     longest_first = sorted((value for value in found if len(value) >= SHORTEST_SECRET), key=len, reverse=True)
     return {form: found[value] for value in longest_first for form in _written(value)}
+
+
+def hide_variable(name: str) -> None:
+    """Take the value of this environment variable for a secret, whatever the variable is called."""
+    _NAMED.add(name)
+
+
+def _holds_secret(name: str, value: str) -> bool:
+    """By the variable's name; under KEY many a plain word stands, and files with keys are named by their path."""
+    if name in _NAMED or names_credential(name):
+        return True
+    if value.startswith("/") and Path(value).exists():
+        return False
+    if _VARIABLES.search(name) is not None:
+        return True
+    return _KEY_VARIABLES.search(name) is not None and _RANDOM.match(value) is not None
+
+
+def _passwords_in(name: str, value: str) -> list[str]:
+    """Of URLs, and of proxies, which are written without `://` too; up to the last @ before the host."""
+    found = list(_IN_A_URL.findall(value))
+    if name.lower().endswith("_proxy") and "@" in value:
+        user, _, password = value.partition("://")[2 if "://" in value else 0].rpartition("@")[0].partition(":")
+        found.append(password or user)
+    return found
 
 
 def _written(value: str) -> tuple[str, ...]:

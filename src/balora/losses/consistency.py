@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from balora.losses.precision import outside_autocast, shortest_row
 from balora.losses.reduction import mean_over, paired_rows
 
 
@@ -18,6 +19,7 @@ def kl_rows(student_rows: Tensor, teacher_rows: Tensor, temperature: float) -> T
     return temperature**2 * torch.where(share == 0, 0.0, share * (teacher_log - student_log)).sum(dim=-1)
 
 
+@outside_autocast
 def consistency_kl(
     student_logits: Tensor, teacher_logits: Tensor, *, temperature: float, mask: Tensor | None = None
 ) -> Tensor:
@@ -59,6 +61,7 @@ def squared_error_rows(student_rows: Tensor, teacher_rows: Tensor) -> Tensor:
     return (student_rows - teacher_rows).square().mean(dim=-1)
 
 
+@outside_autocast
 def consistency_mse(student_logits: Tensor, teacher_logits: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Mean squared difference of the outputs: the consistency term of a regression.
 
@@ -81,13 +84,14 @@ def consistency_mse(student_logits: Tensor, teacher_logits: Tensor, *, mask: Ten
     return mean_over(squared_error_rows(student, teacher))
 
 
-def normalized_error_rows(student_rows: Tensor, teacher_rows: Tensor) -> Tensor:
-    """Squared distance of the rows scaled to length 1, (M, D) -> (M,)."""
-    student = torch.nn.functional.normalize(student_rows, dim=-1)
-    teacher = torch.nn.functional.normalize(teacher_rows, dim=-1)
+def normalized_error_rows(student_rows: Tensor, teacher_rows: Tensor, shortest: float) -> Tensor:
+    """Squared distance of the rows scaled to length 1, (M, D) -> (M,); rows below `shortest` get less than 1."""
+    student = torch.nn.functional.normalize(student_rows, dim=-1, eps=shortest)
+    teacher = torch.nn.functional.normalize(teacher_rows, dim=-1, eps=shortest)
     return (student - teacher).square().sum(dim=-1)
 
 
+@outside_autocast
 def normalized_mse(student_logits: Tensor, teacher_logits: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Squared distance between logits scaled to length 1, mean over valid rows (first version, classification).
 
@@ -105,7 +109,8 @@ def normalized_mse(student_logits: Tensor, teacher_logits: Tensor, *, mask: Tens
         ValueError: on shapes that differ or a mask that does not fit.
 
     Source: arXiv 2408.04556v1. Differs from the authors' code of that time in: the squared norm of the formula, where
-    the code takes the mean over the D entries (a factor D).
+    the code takes the mean over the D entries (a factor D); rows shorter than 1e-12 (2^-13 where the logits are
+    float16, which could not hold their gradient) are divided by that.
     """
     student, teacher = paired_rows(student_logits, teacher_logits, mask)
-    return mean_over(normalized_error_rows(student, teacher))
+    return mean_over(normalized_error_rows(student, teacher, shortest_row(student_logits.dtype)))

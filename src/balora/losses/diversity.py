@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from balora.losses.precision import outside_autocast
 from balora.losses.reduction import mean_over, valid_rows
 
 
+@outside_autocast
 def covariance_diversity(logits: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Off-diagonal covariance energy of the batch's logits (equations 5 and 6).
 
@@ -47,6 +49,7 @@ def top_entropy_rows(rows: Tensor, top_k: int) -> Tensor:
     return (share * log_probability.masked_fill(share == 0, 0.0)).sum(dim=-1)
 
 
+@outside_autocast
 def focused_entropy(logits: Tensor, *, top_k: int, mask: Tensor | None = None) -> Tensor:
     """Negative entropy among the K most likely tokens, mean over valid tokens (equation 10).
 
@@ -77,6 +80,7 @@ def focused_entropy(logits: Tensor, *, top_k: int, mask: Tensor | None = None) -
     return mean_over(top_entropy_rows(valid_rows(logits, mask), top_k))
 
 
+@outside_autocast
 def full_entropy(logits: Tensor, *, mask: Tensor | None = None) -> Tensor:
     """Negative entropy over the whole vocabulary, mean over valid tokens (first version, generation).
 

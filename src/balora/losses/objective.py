@@ -12,6 +12,7 @@ from torch import Tensor
 
 from balora.losses.consistency import kl_rows, normalized_error_rows, squared_error_rows
 from balora.losses.diversity import covariance_diversity, top_entropy_rows
+from balora.losses.precision import shortest_row
 from balora.losses.reduction import mean_over, paired_rows, valid_rows
 from balora.losses.report import LossReport
 from balora.losses.schedule import TERMS, teacher_confidence_factor
@@ -115,7 +116,7 @@ class ClassificationObjective:
         def consistency() -> tuple[Tensor, Tensor]:
             student, teacher = paired_rows(student_logits, _needed(teacher_logits), labelled)
             if self.settings.formulation == "2024":
-                values = normalized_error_rows(student, teacher)
+                values = normalized_error_rows(student, teacher, shortest_row(student_logits.dtype))
             else:
                 values = kl_rows(student, teacher, self.settings.temperature)
             return mean_over(values, part.items), teacher

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from balora.losses.eigen import eigenpairs
+from balora.losses.precision import outside_autocast
 from balora.losses.reduction import valid_rows
 
 Center = Literal["none", "batch", "batch_and_class"]
@@ -61,6 +62,7 @@ def top_singular_values(rows: Tensor, k: int) -> Tensor:
     return values
 
 
+@outside_autocast
 def spectral_share(logits: Tensor, *, k: float, mask: Tensor | None = None, center: Center = "none") -> Tensor:
     """Minus the share of the k largest singular values in the sum of all (equation 7).
 
@@ -114,6 +116,7 @@ def spectral_share_is_constant(k: float, rows: int, columns: int, center: Center
     return smaller < 1 or resolve_spectral_k(k, rows, columns) >= smaller
 
 
+@outside_autocast
 def spectral_concentration(logits: Tensor, *, k: float, mask: Tensor | None = None, center: Center = "none") -> Tensor:
     """Minus the sum of the k largest singular values over the Frobenius norm (equation 11).
 
@@ -147,6 +150,7 @@ def spectral_concentration(logits: Tensor, *, k: float, mask: Tensor | None = No
     return -values.sum() / norm
 
 
+@outside_autocast
 def spectral_share_and_variance(
     logits: Tensor, *, k: float, variance_weight: float, mask: Tensor | None = None, center: Center = "none"
 ) -> Tensor:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from balora.losses.precision import outside_autocast
 
+
+@outside_autocast
 def update_norm_squared(
     up: Tensor,
     down: Tensor,

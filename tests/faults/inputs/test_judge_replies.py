@@ -85,6 +85,8 @@ ODD_BUT_GRADES = {
     "the last one counts": ("At first [[3]], on reflection [[6]].", 6.0),
     "behind much text": ("x" * 100_000 + " [[5]]", 5.0),
     "text behind it": ("[[4]]\n\nThank you!", 4.0),
+    "blanks around": ("[[ 5 ]]", 5.0),
+    "half a character": ("\ud800 [[5]]", 5.0),
     "in another script around": ("\u8bc4\u5206\uff1a[[9]]", 9.0),
 }
 
@@ -143,3 +145,21 @@ def test_a_grade_in_an_odd_place_is_read(name: str, server: Endpoint, client: Ju
     text, grade = ODD_BUT_GRADES[name]
     server.behaviour = _saying(text)
     assert client.grade([{"role": "user", "content": name}]).grade == grade
+
+
+@pytest.mark.parametrize("count", ["1e999", "-Infinity", "NaN", "-7", "1e300", '"many"', "[7]", "null", "7.0"])
+def test_a_grade_is_kept_whatever_the_tokens_are_said_to_be(count: str, server: Endpoint, client: JudgeClient) -> None:
+    choice = '{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "[[7]]"}}'
+    usage = f'{{"prompt_tokens": {count}, "completion_tokens": 2, "total_tokens": 2}}'
+    server.behaviour = _sending(f'{{"id": "x", "model": "m", "choices": [{choice}], "usage": {usage}}}')
+    reply = client.grade([{"role": "user", "content": count}])
+    assert (reply.grade, reply.prompt_tokens, reply.reply_tokens) == (7.0, 7 if count == "7.0" else 0, 2)
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_half_a_character_can_be_written(status: int, server: Endpoint, client: JudgeClient) -> None:
+    body = '{"error": {"message": "\\ud800"}, "choices": [{"message": {"content": "\\ud800 none"}}]}'
+    server.behaviour = lambda visit: visit.raw(status, body)
+    reply = client.grade([{"role": "user", "content": "x"}])
+    assert "\ufffd" in f"{reply.text}{reply.reason}"
+    (reply.text + reply.reason).encode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +14,14 @@ from balora.errors import InputError, Problem
 from balora.evaluation.judge.bounded import bounding_hook, http_library
 from balora.evaluation.judge.prompts import grade_in
 from balora.evaluation.judge.settings import JudgeSettings
+from balora.redaction import hide_variable
 
 _HOPELESS = {401, 403, 404}
 """Answers of an endpoint that would be the same for every request: a wrong key, no such model."""
 _WORTH_RETRYING = {408, 409, 425, 429}
 _LONGEST_WAIT_S = 60.0
+_MOST_TOKENS = 10**9
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class JudgeClient:
             raise InputError.at("judge", what, "pip install 'balora[eval]'") from None
         self._errors: Any = openai
         self.settings = settings
+        hide_variable(settings.key_variable)
         self._key = os.environ.get(settings.key_variable, "").strip()
         if not self._key and not settings.is_local:
             what = f"the environment variable {settings.key_variable} holds no key for {settings.base_url}"
@@ -126,14 +131,14 @@ class JudgeClient:
         try:
             choice = answer.choices[0]
             text = choice.message.content
-            used = answer.usage
-            tokens = (int(used.prompt_tokens), int(used.completion_tokens)) if used else (0, 0)
+            finish, used = choice.finish_reason, answer.usage
         except (AttributeError, LookupError, TypeError, ValueError):
             return Reply(None, "", "the reply is not a chat completion")
+        tokens = _count(used, "prompt_tokens"), _count(used, "completion_tokens")
         if not isinstance(text, str):
             return Reply(None, "", "the reply is empty", *tokens)
         text = self._without_key(text)
-        if choice.finish_reason == "length":
+        if finish == "length":
             return Reply(None, text, "the reply was cut off", *tokens)
         grade = grade_in(text)
         return Reply(grade, text, "" if grade is not None else "the reply holds no grade [[1]] to [[10]]", *tokens)
@@ -144,5 +149,13 @@ class JudgeClient:
         return min(max(own, reply.asked_to_wait_s), _LONGEST_WAIT_S)
 
     def _without_key(self, text: str) -> str:
-        """Some endpoints repeat the key in their error messages."""
-        return text.replace(self._key, "<key>") if self._key else text
+        """Some endpoints repeat the key in their error messages; half characters, which no file takes, are marked."""
+        whole = _HALF.sub("\ufffd", text)
+        return whole.replace(self._key, "<key>") if self._key else whole
+
+
+def _count(used: Any, name: str) -> int:
+    """Tokens as an endpoint counts them; 0 where it says nothing, or nothing that could be a count."""
+    number = getattr(used, name, None)
+    fits = isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number <= _MOST_TOKENS
+    return int(number) if fits else 0  # type: ignore[arg-type]

@@ -25,7 +25,13 @@ _FIXES = {
 
 
 def disk_trouble(
-    error: BaseException, folder: Path, *, what: str, needed_bytes: int = 0, last_good: str | None = None
+    error: BaseException,
+    folder: Path,
+    *,
+    what: str,
+    needed_bytes: int = 0,
+    last_good: str | None = None,
+    done: str = "written",
 ) -> ResourceError | None:
     """The error to end a run with when its folder cannot be written; None for other failures.
 
@@ -37,6 +43,7 @@ def disk_trouble(
         what: what was being written.
         needed_bytes: about how much that is; 0 where it is small.
         last_good: the newest checkpoint that is whole.
+        done: what could not be done with it.
     """
     number = next((number for cause in causes(error) if (number := system_error(cause)) is not None), None)
     if number is None:
@@ -52,7 +59,7 @@ def disk_trouble(
     if elsewhere is not None:
         return ResourceError(f"'{elsewhere}': {os.strerror(number)}; {kept}{fix}, {go_on}")
     return ResourceError(
-        f"'{folder}': {what} could not be written: {os.strerror(number)}{numbers}; {kept}{fix}, {go_on}"
+        f"'{folder}': {what} could not be {done}: {os.strerror(number)}{numbers}; {kept}{fix}, {go_on}"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,7 +135,7 @@ def train(
                     held.enter_context(sole_use(folder))
                 _write_start(folder, record, recipe, recipe_text, inputs, prepared)
             if writes:
-                with _disk_in_words(folder, "the record of the run"):
+                with _disk_in_words(folder, "the record of the run", beginning.checkpoint):
                     record.write(folder)
                     held.enter_context(signed(folder))
                     _set_newer_aside(folder, beginning.step)
@@ -188,7 +188,7 @@ def _set_newer_aside(folder: Path, step: int) -> None:
 
 
 @contextmanager
-def _disk_in_words(folder: Path, what: str) -> Iterator[None]:
+def _disk_in_words(folder: Path, what: str, last_good: Path | None) -> Iterator[None]:
     """Turn what the system says of a disk into an error for people.
 
     Raises:
@@ -197,7 +197,8 @@ def _disk_in_words(folder: Path, what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise (disk_trouble(error, folder, what=what) or error) from error
+        last = None if last_good is None else last_good.name
+        raise (disk_trouble(error, folder, what=what, last_good=last) or error) from error
 
 
 def _tell(console: Console | None, notes: Iterable[str]) -> None:
@@ -242,7 +243,7 @@ def _train_and_record(
     try:
         with peak, stop:
             training_metrics = run_steps(trainer, beginning.checkpoint)
-        early = early_stop_notes(trainer, recipe)
+        early = [*early_stop_notes(trainer, recipe), *untimed_notes(training_metrics)]
         record.notes.extend(early)
         _tell(console, early)
         metrics = {**training_metrics, **final_scores(trainer, inputs)}
@@ -283,10 +284,18 @@ def early_stop_notes(trainer: BALoraTrainer, recipe: Recipe) -> list[str]:
     return [f"stopped early, at step {state.global_step} of {state.max_steps}: {score} no longer improved"]
 
 
+def untimed_notes(training_metrics: Mapping[str, float]) -> list[str]:
+    """What is to be said where a run went on from its last step."""
+    if "train_runtime" in training_metrics:
+        return []
+    return ["no step was left to train, so that train_runtime is not known; train_loss is the mean of the log lines"]
+
+
 def run_steps(trainer: BALoraTrainer, checkpoint: Path | None) -> dict[str, float]:
     """Train to the end, from a checkpoint where there is one; gives transformers' numbers on it.
 
-    From a checkpoint of the last step nothing is trained: the Trainer would take one step more.
+    From a checkpoint of the last step nothing is trained: the Trainer would take one step more. What is known then is
+    the loss, not the time that the steps took.
     """
     if checkpoint is not None:
         state = TrainerState.load_from_json(str(checkpoint / STATE_OF_TRAINER))
@@ -296,10 +305,22 @@ def run_steps(trainer: BALoraTrainer, checkpoint: Path | None) -> dict[str, floa
                 trainer._load_best_model()
             else:
                 trainer._load_from_checkpoint(str(checkpoint))
-            return {}
+            return mean_loss(state)
     outcome = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     metrics: dict[str, float] = outcome.metrics
+    if checkpoint is not None and trainer.state.global_step == step_of(checkpoint):
+        # Of this leg, which only evaluated, transformers reports the mean over no step.
+        metrics = {name: value for name, value in metrics.items() if name != "train_loss"} | mean_loss(trainer.state)
     return metrics
+
+
+def mean_loss(state: TrainerState) -> dict[str, float]:
+    """The training loss over all steps that were logged, under transformers' name for it; empty where none was."""
+    total, last = 0.0, 0
+    for line in state.log_history:
+        if "loss" in line:
+            total, last = total + line["loss"] * (line["step"] - last), line["step"]
+    return {"train_loss": total / last} if last else {}
 
 
 def explained(error: BaseException, folder: Path, recipe: Recipe) -> BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
@@ -11,10 +12,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from balora.artefacts import list_checkpoints, newest_complete, step_of, tidy
+from balora.artefacts import checkpoints, list_checkpoints, newest_complete, step_of, tidy
 from balora.artefacts.checkpoints import fault_of, remove_old
 from balora.artefacts.files import begin_staged, hidden_beside
 from balora.artefacts.manifest import write_manifest
+from balora.errors import ResourceError
 
 WEIGHTS = "trainable.safetensors"
 
@@ -91,6 +93,19 @@ def test_a_damaged_checkpoint_is_not_counted_among_those_that_stay(tmp_path: Pat
     folders = {step: write_checkpoint(tmp_path, step) for step in (1, 2, 3)}
     cut(folders[2] / WEIGHTS)
     assert remove_old(tmp_path, limit=2, newest=folders[3]) == []
+
+
+def test_a_removal_that_fails_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = {step: write_checkpoint(tmp_path, step) for step in (1, 2, 3)}
+
+    def refuse(folder: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(folder))
+
+    monkeypatch.setattr(checkpoints, "take_away", refuse)
+    with pytest.raises(ResourceError) as caught:
+        remove_old(tmp_path, limit=2, newest=folders[3])
+    assert f"'{tmp_path}': checkpoint-1 could not be removed: Read-only file system" in str(caught.value)
+    assert "checkpoint-3 is whole; make it writable again, then run the same command with --resume" in str(caught.value)
 
 
 def test_what_a_killed_process_left_is_cleared_and_nothing_else(tmp_path: Path) -> None:

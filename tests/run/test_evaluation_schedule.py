@@ -120,11 +120,18 @@ HEAD = "task: classification\nmodel: {name_or_path: m}\ndata: {train: t.csv, val
         ("evaluation: {min_improvement: 0.1}", "is for patience"),
         ("evaluation: {every: 5}\ntraining: {eval_steps: 7}", "keep one of the two"),
         ("evaluation: {keep_best: accuracy}\ntraining: {metric_for_best_model: loss}", "keep one of the two"),
+        ("training: {save_strategy: best}", "nothing says which score; set evaluation.keep_best"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_read(text: str, said: str) -> None:
     with pytest.raises(RecipeError, match=said):
         parse_recipe(HEAD + text)
+
+
+def test_only_the_best_checkpoint_is_saved_by_the_score_that_is_kept(tmp_path: Path) -> None:
+    """`evaluation.keep_best` says which score; it need not be said again in the terms of transformers."""
+    result = trained(tmp_path, {"every": 2, "keep_best": "accuracy"}, save_strategy="best", learning_rate=1e-12)
+    assert [path.name for path in result.folder.glob("checkpoint-*")] == ["checkpoint-2"], "no later one was better"
 
 
 def test_the_same_thing_said_twice_is_no_conflict() -> None:

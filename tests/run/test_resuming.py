@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from transformers import TrainerCallback
 
-from balora.errors import InputError, OutputError, StoppedError
+from balora.errors import InputError, OutputError, ResourceError, StoppedError
 from balora.recipe import Recipe
 from balora.run import train, training
 from tests.run.test_training import recipe_for
@@ -163,14 +164,33 @@ def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
 
 def test_no_step_is_added_to_a_run_that_was_killed_after_its_last(tmp_path: Path) -> None:
     recipe = recipe_for("classification", tmp_path, training={"save_strategy": "steps", "save_steps": 2})
-    folder = train(recipe, show_progress=False).folder
+    whole = train(recipe, show_progress=False)
+    folder = whole.folder
     expected = weights_of(folder)
     (folder / "adapter_model.safetensors").unlink()
     (folder / "run.json").write_text(json.dumps({**record_of(folder), "status": "running"}))
     result = train(recipe, resume=True, show_progress=False)
     assert weights_of(folder) == expected
+    assert result.metrics["train_loss"] == pytest.approx(whole.metrics["train_loss"])
+    assert json.loads((folder / "all_results.json").read_text())["train_loss"] == result.metrics["train_loss"]
+    assert not any(note.startswith("no step was left") for note in whole.notes)
+    assert any("train_runtime is not known" in note for note in result.notes)
     assert result.metrics["eval_loss"] > 0
     assert max(line["step"] for line in logged(folder)) == 4
+
+
+def test_a_folder_that_became_read_only_says_what_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = recipe_for("classification", tmp_path, training={"save_strategy": "steps", "save_steps": 2})
+    folder = train(recipe, show_progress=False).folder
+    (folder / "adapter_model.safetensors").unlink()
+    (folder / "run.json").write_text(json.dumps({**record_of(folder), "status": "running"}))
+
+    def refuse(*args: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(folder / "run.json"))
+
+    monkeypatch.setattr(training.RunRecord, "write", refuse)
+    with pytest.raises(ResourceError, match=r"checkpoint-4 is whole; .* then run the same command with --resume"):
+        train(recipe, resume=True, show_progress=False)
 
 
 @pytest.mark.parametrize("change", ["texts", "names", "validation"])

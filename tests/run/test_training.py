@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 import torch
 import transformers
 
-from balora.errors import OutputError
+from balora.errors import DivergedError, OutputError
 from balora.recipe import Recipe, dump_recipe, parse_recipe
 from balora.run import RunResult, train
 from tests.support.folders import save_tiny, save_tiny_body
@@ -215,3 +216,14 @@ def test_progress_and_notes_go_to_stderr(tmp_path: Path, capsys: pytest.CaptureF
     assert "step 4/4  loss" in err
     assert "cons" in err
     assert "left" in err
+
+
+def test_a_row_that_ends_a_run_is_named_by_its_line(tmp_path: Path) -> None:
+    """Lines before it that are left out shift the numbers of the rows, not the lines."""
+    recipe = recipe_for("regression", tmp_path, data={"on_bad_row": "drop"}, training={"max_steps": 12})
+    lines = (tmp_path / "train.tsv").read_text().splitlines()
+    lines[2], lines[9] = "a\tb\tnothing", "a8\tb3\t1e30"
+    (tmp_path / "train.tsv").write_text("\n".join(lines))
+    with pytest.raises(DivergedError, match=r"these rows \(counted from 0\) are .*train\.tsv:10[,;]") as caught:
+        train(recipe, show_progress=False)
+    assert re.search(r"training rows [^)]*\b7\b", str(caught.value))

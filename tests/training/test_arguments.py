@@ -82,7 +82,6 @@ def test_values_take_the_type_of_their_field() -> None:
         ({"debug": "underflow_overflow"}, "does not support"),
         ({"seed": 2**32}, "less than or equal to 4294967295"),
         ({"data_seed": 2**32}, "less than or equal to 4294967295"),
-        ({"save_strategy": "best"}, "set metric_for_best_model"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_was_expected(training: dict, said: str) -> None:

@@ -91,6 +91,14 @@ def test_processes_speak_in_turn(tmp_path: Path) -> None:
     assert "there is no checkpoint yet" in text
 
 
+def test_rows_are_named_by_their_place_in_the_users_file_where_it_is_known(tmp_path: Path) -> None:
+    found = [[Finding("task", INF, (4, 3)), Finding("total", INF, (4, 3))], [Finding("gradient", INF, tuple(range(9)))]]
+    text = describe(7, found, tmp_path, lambda row: f"train.jsonl:{row + 1}")
+    places = ", ".join(f"train.jsonl:{row + 1}" for row in range(8))
+    assert f"on process 1; these rows (counted from 0) are {places} and 1 more; stopped before the update" in text
+    assert "these rows" not in describe(7, [[Finding("weights", INF)]], tmp_path, str)
+
+
 def steady(steps: int, seed: int = 0) -> list[float]:
     draw = random.Random(seed)
     return [2.0 * 0.999**step + draw.gauss(0, 0.1) for step in range(steps)]

@@ -8,6 +8,7 @@ from pathlib import Path
 from balora.artefacts.files import LEFTOVER, leftovers, move, remove_leftover, take_away
 from balora.artefacts.layout import CHECKPOINT_PREFIX
 from balora.artefacts.manifest import fault_in, read_manifest
+from balora.artefacts.trouble import disk_trouble
 
 STATE_OF_TRAINER = "trainer_state.json"
 FEWEST = 2
@@ -94,6 +95,9 @@ def remove_old(path: Path, *, limit: int | None, newest: Path, best: Path | None
 
     Returns:
         What was removed.
+
+    Raises:
+        ResourceError: an old one could not be removed; the newest one is whole.
     """
     if limit is None or limit <= 0:
         return []
@@ -103,7 +107,11 @@ def remove_old(path: Path, *, limit: int | None, newest: Path, best: Path | None
     spare = max(limit, FEWEST) - len({folder for folder in protected if folder.is_dir()})
     doomed = whole[max(spare, 0) :]
     for folder in doomed:
-        take_away(folder)
+        try:
+            take_away(folder)
+        except OSError as error:
+            trouble = disk_trouble(error, path, what=folder.name, last_good=newest.name, done="removed")
+            raise (trouble or error) from error
     return doomed
 
 

@@ -34,6 +34,7 @@ def disk_trouble(
     needed_bytes: int = 0,
     last_good: str | None = None,
     elsewhere: str = "",
+    done: str = "written",
 ) -> ResourceError | None:
     """The error to end a run with when its folder cannot be written; None for other failures.
 
@@ -46,6 +47,7 @@ def disk_trouble(
         needed_bytes: about how much that is; 0 where it is small.
         last_good: the newest checkpoint that is whole.
         elsewhere: the option that names another folder, where the command has one.
+        done: what could not be done with it.
     """
     number = next((number for cause in causes(error) if (number := system_error(cause)) is not None), None)
     if number is None:
@@ -62,12 +64,12 @@ def disk_trouble(
     if outside is not None:
         return ResourceError(f"'{outside}': {os.strerror(number)}; {kept}{fix}, {go_on}")
     return ResourceError(
-        f"'{folder}': {what} could not be written: {os.strerror(number)}{numbers}; {kept}{fix}, {go_on}"
+        f"'{folder}': {what} could not be {done}: {os.strerror(number)}{numbers}; {kept}{fix}, {go_on}"
     )
 
 
 @contextmanager
-def disk_in_words(folder: Path, what: str, *, elsewhere: str = "") -> Iterator[None]:
+def disk_in_words(folder: Path, what: str, *, elsewhere: str = "", last_good: str | None = None) -> Iterator[None]:
     """Turn what the system says of a disk into an error for people.
 
     Raises:
@@ -76,7 +78,7 @@ def disk_in_words(folder: Path, what: str, *, elsewhere: str = "") -> Iterator[N
     try:
         yield
     except OSError as error:
-        raise (disk_trouble(error, folder, what=what, elsewhere=elsewhere) or error) from error
+        raise (disk_trouble(error, folder, what=what, elsewhere=elsewhere, last_good=last_good) or error) from error
 
 
 def _free_bytes(folder: Path) -> int | None:

@@ -69,6 +69,11 @@ class Beginning:
         """Steps that are done already."""
         return 0 if self.checkpoint is None else step_of(self.checkpoint)
 
+    @property
+    def last_good(self) -> str | None:
+        """The name of the checkpoint that it goes on from."""
+        return None if self.checkpoint is None else self.checkpoint.name
+
 
 def begin(folder: Path, recipe: Recipe, *, resume: bool, anyway: bool = False) -> Beginning:
     """Find where a run begins; reads only.

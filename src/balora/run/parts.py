@@ -44,6 +44,10 @@ class Inputs:
         """What the data have to say."""
         return list(dict.fromkeys([*self.text.notes, *self.data.notes]))
 
+    def place_of_training_row(self, row: int) -> str:
+        """What the user's files call a row of the encoded training split: `file:line`, or `source[index]`."""
+        return self.text.train.examples[self.data.source_rows["train"][row]].place
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -153,6 +157,7 @@ def make_trainer(
             preprocess_logits_for_metrics=keep_predictions(recipe.task) if names else None,
         )
     trainer.remove_callback(PrinterCallback)
+    trainer.guard.place_of = inputs.place_of_training_row
     if recipe.evaluation.patience is not None:
         trainer.add_callback(EarlyStop(recipe.evaluation.patience, recipe.evaluation.min_improvement))
     return trainer

@@ -128,8 +128,7 @@ def train(
         if beginning.results is not None:
             return _as_it_was(folder, beginning, beginning.results, console)
         arguments, inputs, changed = read_unchanged(folder, recipe, beginning)
-        needs = Needs(recipe, inputs, arguments, foresee(recipe, inputs, arguments) if writes else None)
-        _tell(console, needs.foreseen.warnings if needs.foreseen is not None else [])
+        needs = _needs(recipe, inputs, arguments, console, foresees=writes)
         held.enter_context(memory_explained(needs))
         prepared = load_and_adapt(recipe, inputs)
         held.enter_context(unwinding())
@@ -138,13 +137,10 @@ def train(
         _tell(console, record.notes)
         with all_or_none("starting the run"):
             if writes and beginning.checkpoint is None and not resume:
-                make_run_folder(folder)
-                if not is_there:
-                    held.enter_context(sole_use(folder))
-                take_over(folder)
+                _take(folder, held, is_ours=is_there)
                 _write_start(folder, record, recipe, recipe_text, inputs, prepared)
             if writes:
-                with disk_in_words(folder, "the record of the run"):
+                with disk_in_words(folder, "the record of the run", last_good=beginning.last_good):
                     held.enter_context(signed(folder))
                     _write_leg(folder, record, recipe, recipe_text, inputs, beginning.step)
         return _train_and_record(trainer, needs, record, folder, beginning=beginning, console=console)
@@ -154,6 +150,22 @@ def _as_it_was(folder: Path, beginning: Beginning, results: Mapping[str, float],
     _tell(console, beginning.notes)
     took_s = float(beginning.earlier.get("train_seconds") or 0.0)
     return RunResult(folder, dict(results), took_s, "finished", beginning.notes)
+
+
+def _needs(
+    recipe: Recipe, inputs: Inputs, arguments: TrainingArguments, console: Console | None, *, foresees: bool
+) -> Needs:
+    foreseen = foresee(recipe, inputs, arguments) if foresees else None
+    _tell(console, [] if foreseen is None else foreseen.warnings)
+    return Needs(recipe, inputs, arguments, foreseen)
+
+
+def _take(folder: Path, held: ExitStack, *, is_ours: bool) -> None:
+    """Make the folder, hold it, and clear away what a start before left in it."""
+    make_run_folder(folder)
+    if not is_ours:
+        held.enter_context(sole_use(folder))
+    take_over(folder)
 
 
 def _ready(
@@ -276,7 +288,7 @@ def _train_and_record(
     try:
         with peak, stop:
             training_metrics = run_steps(trainer, beginning.checkpoint)
-        early = early_stop_notes(trainer, recipe)
+        early = [*early_stop_notes(trainer, recipe), *untimed_notes(training_metrics)]
         record.notes.extend(early)
         _tell(console, early)
         metrics = {**training_metrics, **final_scores(trainer, inputs)}
@@ -318,10 +330,18 @@ def early_stop_notes(trainer: BALoraTrainer, recipe: Recipe) -> list[str]:
     return [f"stopped early, at step {state.global_step} of {state.max_steps}: {score} no longer improved"]
 
 
+def untimed_notes(training_metrics: Mapping[str, float]) -> list[str]:
+    """What is to be said where a run went on from its last step."""
+    if "train_runtime" in training_metrics:
+        return []
+    return ["no step was left to train, so that train_runtime is not known; train_loss is the mean of the log lines"]
+
+
 def run_steps(trainer: BALoraTrainer, checkpoint: Path | None) -> dict[str, float]:
     """Train to the end, from a checkpoint where there is one; gives transformers' numbers on it.
 
-    From a checkpoint of the last step nothing is trained: the Trainer would take one step more.
+    From a checkpoint of the last step nothing is trained: the Trainer would take one step more. What is known then is
+    the loss, not the time that the steps took.
     """
     if checkpoint is not None:
         state = TrainerState.load_from_json(str(checkpoint / STATE_OF_TRAINER))
@@ -333,10 +353,22 @@ def run_steps(trainer: BALoraTrainer, checkpoint: Path | None) -> dict[str, floa
                 trainer._load_best_model()
             else:
                 trainer._load_from_checkpoint(str(checkpoint))
-            return {}
+            return mean_loss(state)
     outcome = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     metrics: dict[str, float] = outcome.metrics
+    if checkpoint is not None and trainer.state.global_step == step_of(checkpoint):
+        # Of this leg, which only evaluated, transformers reports the mean over no step.
+        metrics = {name: value for name, value in metrics.items() if name != "train_loss"} | mean_loss(trainer.state)
     return metrics
+
+
+def mean_loss(state: TrainerState) -> dict[str, float]:
+    """The training loss over all steps that were logged, under transformers' name for it; empty where none was."""
+    total, last = 0.0, 0
+    for line in state.log_history:
+        if "loss" in line:
+            total, last = total + line["loss"] * (line["step"] - last), line["step"]
+    return {"train_loss": total / last} if last else {}
 
 
 def final_scores(trainer: BALoraTrainer, inputs: Inputs) -> dict[str, float]:

@@ -180,9 +180,6 @@ def _contradictions(values: Mapping[str, Any], written: Mapping[str, str]) -> It
     for name in _trackers(values):
         if name not in INTEGRATION_TO_CALLBACK:
             yield Problem("training.report_to", f"is {shown(name)}", did_you_mean(name, INTEGRATION_TO_CALLBACK))
-    if values.get("save_strategy") == "best" and not values.get("metric_for_best_model"):
-        where = f"training.{written['save_strategy']}"
-        yield Problem(where, "is 'best', but nothing says which score", "set metric_for_best_model, for example loss")
     for name, asks in (("save_strategy", "best"), ("load_best_model_at_end", True)):
         if values.get(name) == asks and values.get("eval_strategy") == "no":
             what = f"is {shown(asks)}, but eval_strategy 'no' means that nothing is ever scored"

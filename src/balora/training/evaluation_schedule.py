@@ -26,7 +26,7 @@ def scheduled_arguments(evaluation: EvaluationSettings) -> dict[str, Any]:
 
 
 def schedule_conflicts(evaluation: EvaluationSettings, training: Mapping[str, Any]) -> Iterator[Problem]:
-    """Settings that the sections `evaluation` and `training` both make, and differently."""
+    """Settings that `evaluation` and `training` both make, and differently, and a score that neither names."""
     for name, value in scheduled_arguments(evaluation).items():
         given = training.get(name)
         same = given == value or (name == "metric_for_best_model" and given == f"eval_{value}")
@@ -34,3 +34,7 @@ def schedule_conflicts(evaluation: EvaluationSettings, training: Mapping[str, An
             section = "keep_best" if name in {"load_best_model_at_end", "metric_for_best_model"} else "every"
             what = f"evaluation.{section} makes training.{name} {value!r}, but the recipe says {given!r}"
             yield Problem(f"training.{name}", what, "keep one of the two")
+    scored = evaluation.keep_best or training.get("metric_for_best_model")
+    if training.get("save_strategy") == "best" and not scored:
+        what = "is 'best', but nothing says which score"
+        yield Problem("training.save_strategy", what, "set evaluation.keep_best, for example loss")

@@ -16,7 +16,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from balora.artefacts import newest_complete
 from balora.errors import DivergedError
-from balora.training.evidence import Finding, StepEvidence, findings
+from balora.training.evidence import SHOWN_ROWS, Finding, StepEvidence, findings
 from balora.training.together import from_every_process, largest_of_all
 
 
@@ -31,6 +31,8 @@ class DivergenceGuard(TrainerCallback):
         self.evidence = evidence
         self.spikes = SpikeWatch()
         self.tell = tell or logging.getLogger("balora").warning
+        self.place_of: Callable[[int], str] | None = None
+        """What the user's files call a training row; None where only its number is known."""
 
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -44,7 +46,7 @@ class DivergenceGuard(TrainerCallback):
         step = state.global_step + 1
         found, loss = findings(self.evidence.take(), total_norms(kwargs["model"], gradients=not args.fp16))
         if largest_of_all(bool(found), args.device):
-            raise DivergedError(describe(step, from_every_process(found), Path(args.output_dir)))
+            raise DivergedError(describe(step, from_every_process(found), Path(args.output_dir), self.place_of))
         jump = self.spikes.see(loss)
         if jump and state.is_world_process_zero:
             self.tell(f"step {step}: {jump}")
@@ -108,7 +110,9 @@ def _norm(tensors: list[Tensor]) -> Tensor:
     return norm if whole is None else whole()
 
 
-def describe(step: int, by_process: list[list[Finding]], folder: Path) -> str:
+def describe(
+    step: int, by_process: list[list[Finding]], folder: Path, place_of: Callable[[int], str] | None = None
+) -> str:
     """The message of the error: what and where, what that means for the run, and what to do."""
     several = len(by_process) > 1
     told = [
@@ -119,6 +123,8 @@ def describe(step: int, by_process: list[list[Finding]], folder: Path) -> str:
     last, _ = newest_complete(folder)
     good = f"the last good checkpoint is {last.name}" if last is not None else "there is no checkpoint yet"
     advice = "lower the learning rate or look at the rows"
+    if place_of is not None:
+        told += _places(sorted({row for found in by_process for row in (found[0].rows if found else ())}), place_of)
     return f"step {step}: {'; '.join(told)}; stopped before the update, {good}; {advice}"
 
 
@@ -126,3 +132,10 @@ def _once(found: list[Finding]) -> list[str]:
     """The first finding in full; of the others the names, which mostly follow from it."""
     rest = list(dict.fromkeys(one.name for one in found[1:] if one.name != found[0].name))
     return [str(found[0]), *([f"then {' and '.join(rest)}"] if rest else [])]
+
+
+def _places(rows: list[int], place_of: Callable[[int], str]) -> list[str]:
+    """Where the rows stand; their numbers count from 0, and what was left out is not counted."""
+    named = ", ".join(place_of(row) for row in rows[:SHOWN_ROWS])
+    more = f" and {len(rows) - SHOWN_ROWS} more" if len(rows) > SHOWN_ROWS else ""
+    return [f"these rows (counted from 0) are {named}{more}"] if rows else []

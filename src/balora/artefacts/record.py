@@ -64,6 +64,8 @@ class RunRecord:
     """Final scores."""
     failure: str | None = None
     """Why it ended early."""
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Name, size and SHA-256 of what a finished run hands out."""
 
     @classmethod
     def begin(cls, command: str, *, earlier: Mapping[str, Any] | None = None, from_step: int = 0) -> Self:

@@ -40,6 +40,7 @@ _SHAPES: dict[str, dict[str, tuple[type, ...]]] = {
         "peak_gpu_gib": _NUMBER,
         "results": _MAP,
         "failure": _TEXT_OR_NONE,
+        "files": _MAP,
     },
     "model": {"commit": _TEXT_OR_NONE, "base": _MAP_OR_NONE, "parameters": _MAP},
     "model.base": {"name_or_path": _TEXT, "weights_sha256": _TEXT_OR_NONE},
@@ -96,6 +97,11 @@ def _faults(document: Any) -> Iterator[str]:
     for number, leg in enumerate(legs if isinstance(legs, list) else []):
         if isinstance(leg, Mapping):
             yield from _wrong_items(leg.get("differences"), _DIFFERENCE, f"legs[{number}].differences", required=True)
+    files = document.get("files")
+    for name, entry in files.items() if isinstance(files, dict) else ():
+        yield from _wrong_items([entry], {"size": _WHOLE}, f"files.{name}", required=True)
+        if isinstance(entry, dict) and not any(isinstance(entry.get(key), str) for key in ("sha256", "tensors_sha256")):
+            yield f"'files.{name}' has no SHA-256, expected a text 'sha256' or 'tensors_sha256'"
     data = document.get("data")
     names = data.get("label_names") if isinstance(data, Mapping) else None
     if isinstance(names, list) and not all(isinstance(name, str) for name in names):

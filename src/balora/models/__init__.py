@@ -1,7 +1,7 @@
 """Loading: pretrained model, tokenizer and configuration, by name, format and revision."""
 
 from balora.models.contents import weight_problems
-from balora.models.fingerprint import BaseFingerprint, differences, fingerprint_of
+from balora.models.fingerprint import LARGE_BYTES, BaseFingerprint, contents_sha256, differences, fingerprint_of
 from balora.models.load import (
     LoadedModel,
     build_empty_model,
@@ -17,12 +17,14 @@ from balora.models.tokenizer import load_tokenizer
 from balora.models.trust import check_adapter
 
 __all__ = [
+    "LARGE_BYTES",
     "BaseFingerprint",
     "LoadedModel",
     "ModelSettings",
     "build_empty_model",
     "check_adapter",
     "check_vocabulary",
+    "contents_sha256",
     "differences",
     "fingerprint_of",
     "load_config",

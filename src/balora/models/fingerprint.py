@@ -78,6 +78,21 @@ def fingerprint_of(settings: ModelSettings) -> BaseFingerprint | None:
     return BaseFingerprint(_combined(tensors), len(tensors), _described(settings))
 
 
+def contents_sha256(file: Path) -> str:
+    """SHA-256 over name, number format, shape and bytes of every tensor in a safetensors file; hex.
+
+    For a file above `LARGE_BYTES` the answer is kept until the file is touched.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no safetensors file.
+    """
+    try:
+        return _combined(_of_file(file))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"'{file}' is no safetensors file ({error})") from error
+
+
 def differences(before: Mapping[str, Any], now: BaseFingerprint) -> list[str]:
     """How a recorded fingerprint and one at hand differ; nothing where they are the same.
 

@@ -38,6 +38,7 @@ from balora.recipe import Recipe, parse_recipe, read_recipe_text
 from balora.run.base import changed_base
 from balora.run.differences import changed_data, changed_processes, changed_settings, may_change, refusal
 from balora.run.parts import Inputs
+from balora.run.published import changed_files
 from balora.run.reading import read_and_check
 from balora.run.surroundings import changed_versions
 from balora.strict_json import read_json
@@ -100,7 +101,8 @@ def begin(folder: Path, recipe: Recipe, *, resume: bool, anyway: bool = False) -
     results = finished_results(folder, recipe)
     if results is not None:
         note = f"the run in '{folder}' is already finished; nothing was changed"
-        return Beginning(None, earlier, (note,), None if changed else results, changed, finished=True)
+        notes = (note, *changed_files(folder))
+        return Beginning(None, earlier, notes, None if changed else results, changed, finished=True)
     if holds_nothing_but_a_start(folder):
         note = "there is no checkpoint yet; starting from the beginning"
         return Beginning(None, earlier, (note,), changed=changed, anyway=anyway)
@@ -111,14 +113,14 @@ def begin(folder: Path, recipe: Recipe, *, resume: bool, anyway: bool = False) -
             raise without
         found = "; ".join(skipped) or "no checkpoint"
         raise OutputError.at("output.dir", f"'{folder}' holds nothing to resume from ({found})", _START_AGAIN)
-    notes = [f"{line}, so the run goes on from {checkpoint.name} and it is set aside" for line in skipped]
+    passed = [f"{line}, so the run goes on from {checkpoint.name} and it is set aside" for line in skipped]
     written = saved_step(earlier, last_leg=True)
     if written > step_of(list_checkpoints(folder)[0]):
-        notes.insert(0, f"checkpoint-{written} was written and is gone, so the run goes on from {checkpoint.name}")
+        passed.insert(0, f"checkpoint-{written} was written and is gone, so the run goes on from {checkpoint.name}")
     changed = (*changed, *lost_best(checkpoint, recipe))
     versions, told = changed_versions(earlier)
-    notes += [f"{line} (the run goes on)" for line in told]
-    return Beginning(checkpoint, earlier, tuple(notes), changed=(*changed, *versions), anyway=anyway)
+    passed += [f"{line} (the run goes on)" for line in told]
+    return Beginning(checkpoint, earlier, tuple(passed), changed=(*changed, *versions), anyway=anyway)
 
 
 def lost_best(checkpoint: Path, recipe: Recipe) -> list[Problem]:

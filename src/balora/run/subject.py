@@ -34,6 +34,7 @@ from balora.paths import user_path
 from balora.recipe import Recipe, parse_recipe, read_recipe_text
 from balora.run.adapter_files import check_adapter_files, check_every_weight_is_used
 from balora.run.base import check_base, recorded_base
+from balora.run.published import changed_files
 from balora.strict_json import read_json
 from balora.task import Task
 
@@ -163,6 +164,7 @@ def load_subject(subject: Subject) -> LoadedSubject:
     _check_files(subject, tokenizer)
     loaded = load_model(settings, subject.task, tokenizer=tokenizer, label_names=names)
     notes = check_recorded_base(subject)  # again: a model of the hub had no files before
+    notes += [] if subject.folder is None else changed_files(subject.folder)
     model: Any = loaded.model
     if subject.adapter is not None:
         try:

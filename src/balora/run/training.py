@@ -59,6 +59,7 @@ from balora.run.parts import (
     objective_notes,
     run_folder_of,
 )
+from balora.run.published import published_files
 from balora.run.resources.exhausted import Needs, memory_explained
 from balora.run.resources.foresight import foresee
 from balora.run.saved_steps import SavedSteps
@@ -300,8 +301,9 @@ def _train_and_record(
             write_model_card(folder, card + changes_in_words(record.legs))
             sync_files(folder)
         seconds = float(training_metrics.get("train_runtime", 0.0))
+        facts = {"results": metrics, "files": published_files(folder) if writes else {}}
         record = record.ended(
-            "finished", train_seconds=seconds, peak_cpu_gib=peak.cpu_gib, peak_gpu_gib=peak.gpu_gib, results=metrics
+            "finished", train_seconds=seconds, peak_cpu_gib=peak.cpu_gib, peak_gpu_gib=peak.gpu_gib, **facts
         )
         if writes:
             record.write(folder)

@@ -329,9 +329,9 @@ def planned_steps(data: EncodedData, arguments: TrainingArguments) -> int:
 
 def steps_per_epoch(data: EncodedData, arguments: TrainingArguments) -> int:
     """Optimizer steps of one pass over the rows; the last one of a pass may have fewer micro-batches."""
-    shares = len(data.train) / (arguments.train_batch_size * max(arguments.world_size, 1))
+    shares: float = len(data.train) / (arguments.train_batch_size * max(arguments.world_size, 1))
     batches = math.floor(shares) if arguments.dataloader_drop_last else math.ceil(shares)
-    return max(-(-batches // int(arguments.gradient_accumulation_steps)), 1)
+    return max(math.ceil(batches / float(arguments.gradient_accumulation_steps)), 1)
 
 
 def _seconds(step: StepTally, machine: Machine, share: float, *, head_positions: int) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from transformers import TrainerState
+from transformers import TrainerState, TrainingArguments
 
 from balora.artefacts import (
     STATE_OF_TRAINER,
@@ -115,8 +115,7 @@ def train(
             took_s = float(beginning.earlier.get("train_seconds") or 0.0)
             return RunResult(folder, dict(beginning.results), took_s, "finished", beginning.notes)
         arguments, inputs = read_unchanged(folder, recipe, beginning)
-        needs = Needs(recipe, inputs, arguments, foresee(recipe, inputs, arguments) if writes else None)
-        _tell(console, needs.foreseen.warnings if needs.foreseen is not None else [])
+        needs = _foreseen(recipe, inputs, arguments, console)
         held.enter_context(memory_explained(needs))
         prepared = load_and_adapt(recipe, inputs)
         with _no_folder_without_a_run(folder):
@@ -139,6 +138,13 @@ def train(
                     held.enter_context(signed(folder))
                     _set_newer_aside(folder, beginning.step)
         return _train_and_record(trainer, needs, record, folder, beginning=beginning, console=console)
+
+
+def _foreseen(recipe: Recipe, inputs: Inputs, arguments: TrainingArguments, console: Console | None) -> Needs:
+    """What the run takes, where it may not fit; that it does not is told before weights are loaded."""
+    found = foresee(recipe, inputs, arguments) if is_first_process() else None
+    _tell(console, [] if found is None else found.warnings)
+    return Needs(recipe, inputs, arguments, found)
 
 
 def _is_folder(folder: Path) -> bool:

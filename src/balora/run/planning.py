@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transformers import TrainingArguments
 
 from balora.adapters import ParameterCounts, count_parameters
 from balora.artefacts import check_free
+from balora.artefacts.layout import RUN_RECORD
 from balora.data import Sample, sample_row
 from balora.errors import Findings
 from balora.recipe import Recipe, recipe_notes
@@ -52,11 +53,11 @@ def plan(recipe: Recipe) -> Plan:
         SelfCheckError: the adapted model does not start at the pretrained one.
     """
     folder = run_folder_of(recipe)
-    arguments, inputs = _checked(recipe)
-    resources = estimate(recipe, inputs, arguments)
+    (arguments, inputs), remarks = _looked_at(recipe)
+    resources = replace(estimate(recipe, inputs, arguments), remarks=remarks)
     prepared = load_and_adapt(recipe, inputs)
     counts = count_parameters(prepared.model)
-    lines = [f"run folder: {folder} (not made yet)", f"parameters: {counts}"]
+    lines = [f"run folder: {folder} ({'in use' if remarks else 'not made yet'})", f"parameters: {counts}"]
     lines += [f"{split}: {lengths}" for split, lengths in inputs.data.lengths.items()]
     lines += resources.lines()
     notes = [*resources.warnings, *recipe_notes(recipe), *inputs.notes, *prepared.notes]
@@ -73,8 +74,8 @@ def plan_resources(recipe: Recipe) -> Estimate:
     Raises:
         InputError: the recipe, the data or the model's files are wrong.
     """
-    arguments, inputs = _checked(recipe)
-    return estimate(recipe, inputs, arguments)
+    (arguments, inputs), remarks = _looked_at(recipe)
+    return replace(estimate(recipe, inputs, arguments), remarks=remarks)
 
 
 def check(recipe: Recipe) -> list[str]:
@@ -103,6 +104,15 @@ def examine(recipe: Recipe) -> Examination:
 
 def _first_row(recipe: Recipe, inputs: Inputs) -> Sample:
     return sample_row(inputs.data, inputs.text, inputs.tokenizer, settings=recipe.data)
+
+
+def _looked_at(recipe: Recipe) -> tuple[tuple[TrainingArguments, Inputs], tuple[str, ...]]:
+    """As `_checked`, but a run folder that is there already is a remark: it may be planned what --resume will take."""
+    folder = run_folder_of(recipe)
+    if not (folder / RUN_RECORD).is_file():
+        return _checked(recipe), ()
+    remark = f"'{folder}' already holds a run: --resume goes on with it, a new one needs another output.dir"
+    return read_and_check(recipe, Findings()), (remark,)
 
 
 def _checked(recipe: Recipe) -> tuple[TrainingArguments, Inputs]:

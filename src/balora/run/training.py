@@ -129,7 +129,7 @@ def train(
         if beginning.results is not None:
             return _as_it_was(folder, beginning, beginning.results, console)
         arguments, inputs, changed = read_unchanged(folder, recipe, beginning)
-        needs = _needs(recipe, inputs, arguments, console, foresees=writes)
+        needs = _foreseen(recipe, inputs, arguments, console)
         held.enter_context(memory_explained(needs))
         prepared = load_and_adapt(recipe, inputs)
         held.enter_context(unwinding())
@@ -153,12 +153,11 @@ def _as_it_was(folder: Path, beginning: Beginning, results: Mapping[str, float],
     return RunResult(folder, dict(results), took_s, "finished", beginning.notes)
 
 
-def _needs(
-    recipe: Recipe, inputs: Inputs, arguments: TrainingArguments, console: Console | None, *, foresees: bool
-) -> Needs:
-    foreseen = foresee(recipe, inputs, arguments) if foresees else None
-    _tell(console, [] if foreseen is None else foreseen.warnings)
-    return Needs(recipe, inputs, arguments, foreseen)
+def _foreseen(recipe: Recipe, inputs: Inputs, arguments: TrainingArguments, console: Console | None) -> Needs:
+    """What the run takes, where it may not fit; that it does not is told before weights are loaded."""
+    found = foresee(recipe, inputs, arguments) if is_first_process() else None
+    _tell(console, [] if found is None else found.warnings)
+    return Needs(recipe, inputs, arguments, found)
 
 
 def _take(folder: Path, held: ExitStack, *, is_ours: bool) -> None:

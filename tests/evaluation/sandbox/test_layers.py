@@ -76,6 +76,67 @@ def f():
     assert shown(program).split("\n") == ["1"] * 4 + ["-1 1"] * 3 + ["-1 38", "2", ""]
 
 
+SOCKETS = """
+import ctypes, socket
+libc = ctypes.CDLL(None, use_errno=True)
+def f():
+    pair = (ctypes.c_int * 2)()
+    for family in (2, 10, 16, 17, 38, 40):
+        for kind in (1, 2, 3, 5):
+            if (libc.socketpair(family, kind, 0, pair), ctypes.get_errno()) != (-1, 1):
+                print("let through", family, kind, ctypes.get_errno())
+    left, right = socket.socketpair()
+    left.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    for option in (7, 8, 32, 33):
+        try:
+            left.setsockopt(socket.SOL_SOCKET, option, 1 << 30)
+            print("set", option)
+        except PermissionError:
+            pass
+    left.send(b"whole")
+    print(right.recv(5).decode())
+"""
+
+
+@linux
+def test_pairs_of_sockets_are_unix_sockets_of_the_usual_size(method: MethodName) -> None:
+    assert shown(SOCKETS) == shown(SOCKETS, method) == "whole\n"
+
+
+@linux
+def test_all_sockets_of_all_processes_hold_less_than_a_program_may_have() -> None:
+    """The kernel counts them to nobody; each open file, and as many in flight, may be one."""
+    sent = int(Path("/proc/sys/net/core/wmem_default").read_text())
+    usual = SandboxLimits()
+    assert (usual.processes * usual.open_files + usual.open_files) * sent < usual.memory_mib << 20
+
+
+MANY_FILES = """
+import os, time
+def f():
+    made, began = 0, time.monotonic()
+    try:
+        while time.monotonic() - began < 8:
+            os.close(os.open(f"/tmp/{made}", os.O_CREAT | os.O_WRONLY))
+            made += 1
+            if made % 1000 == 0:
+                print(made, flush=True)
+    except OSError as error:
+        print("held", error.errno, flush=True)
+    return 0
+"""
+
+
+@linux
+def test_files_without_content_are_counted(method: MethodName) -> None:
+    verdict = run(MANY_FILES, method, SandboxLimits(wall_s=15, cpu_s=9))
+    if method == "namespaces":
+        assert verdict.stdout_tail.endswith("held 28\n")
+    else:
+        assert (verdict.reason, verdict.detail) == ("memory", "made more than 4096 files")
+    assert max(int(line) for line in verdict.stdout_tail.split() if line.isdigit()) < 50_000
+
+
 @linux
 def test_limits_alone_hold() -> None:
     program = """
@@ -159,11 +220,24 @@ def decided(machine: str, number: int, *arguments: int, architecture: int | None
 def test_every_call_that_is_not_listed_is_refused(machine: str) -> None:
     column = list(ARCHITECTURES).index(machine)
     listed = {numbers[column] for numbers in (ALLOWED | CHECKED).values()}
+    allowed = {numbers[column] for numbers in (*ALLOWED.values(), CHECKED["setsockopt"])}
     for number in range(1024):
         answer = decided(machine, number, 0xFFFF, 0xFFFF, 0xFFFF)
         if number not in listed:
             assert answer == (NO_SUCH_CALL if number >= 424 else NOT_PERMITTED)
-        assert (answer == ALLOW) == (number in {numbers[column] for numbers in ALLOWED.values()}), number
+        assert (answer == ALLOW) == (number in allowed), number
+
+
+@PROCESSORS
+def test_sockets_are_unix_ones_and_keep_their_buffers(machine: str) -> None:
+    column = list(ARCHITECTURES).index(machine)
+    for family in range(64):
+        for name in ("socket", "socketpair"):
+            assert decided(machine, CHECKED[name][column], family, 1, 0) == (ALLOW if family == 1 else NOT_PERMITTED)
+    for option in range(64):
+        larger = option in (7, 8, 32, 33)
+        found = decided(machine, CHECKED["setsockopt"][column], 3, 1, option)
+        assert found == (NOT_PERMITTED if larger else ALLOW)
 
 
 @PROCESSORS

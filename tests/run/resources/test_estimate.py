@@ -5,18 +5,21 @@ from __future__ import annotations
 import weakref
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from accelerate.data_loader import BatchSamplerShard
 from safetensors import safe_open
+from torch.utils.data import BatchSampler
 
-from balora.errors import ResourceError
+from balora.errors import OutputError, ResourceError
 from balora.recipe import Recipe
 from balora.run import plan, plan_resources, train
 from balora.run.parts import load_and_adapt, make_trainer, read_inputs, training_arguments_of
 from balora.run.resources import Estimate, Machine, estimate
-from balora.run.resources.estimate import batch_shapes
+from balora.run.resources.estimate import HOST_LAUNCHES, batch_shapes, steps_per_epoch
 from balora.run.resources.exhausted import smaller
 from tests.run.test_training import recipe_for
 
@@ -39,6 +42,85 @@ def test_steps_are_those_of_the_trainer(kind: str, training: dict[str, Any], tmp
     trainer = make_trainer(recipe, inputs, load_and_adapt(recipe, inputs).model, arguments)
     trainer.train()
     assert estimated(recipe).steps == trainer.state.max_steps
+
+
+UNEVEN = [
+    {"num_train_epochs": 3, "per_device_train_batch_size": 1, "gradient_accumulation_steps": 40},
+    {"num_train_epochs": 3, "per_device_train_batch_size": 3, "gradient_accumulation_steps": 2},
+    {
+        "num_train_epochs": 2,
+        "per_device_train_batch_size": 3,
+        "gradient_accumulation_steps": 4,
+        "dataloader_drop_last": True,
+    },
+    {"num_train_epochs": 2.5, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 3},
+    {"max_steps": 7, "per_device_train_batch_size": 5, "gradient_accumulation_steps": 2},
+]
+
+
+@pytest.mark.parametrize("training", UNEVEN, ids=str)
+def test_steps_and_checkpoints_of_uneven_epochs_are_those_of_the_trainer(
+    training: dict[str, Any], tmp_path: Path
+) -> None:
+    several = {"max_steps": -1, "save_strategy": "epoch", "save_total_limit": None, **training}
+    recipe = recipe_for("classification", tmp_path, training=several)
+    planned = estimated(recipe)
+    train(recipe, show_progress=False)
+    state = max((tmp_path / "run").glob("checkpoint-*"), key=lambda each: int(each.name.split("-")[1]))
+    assert planned.steps == int(state.name.split("-")[1])
+    saved = len(list((tmp_path / "run").glob("checkpoint-*")))
+    assert f"{saved} checkpoints" in planned.disk_bytes
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_batches_of_several_processes_are_those_of_accelerate(world: int, drop_last: bool) -> None:
+    for count in (7, 12, 13, 24, 29):
+        batches = BatchSampler(range(count), 3, drop_last)
+        shard = BatchSamplerShard(batches, world, 0)
+        data: Any = SimpleNamespace(train=range(count))
+        arguments: Any = SimpleNamespace(
+            train_batch_size=3, world_size=world, dataloader_drop_last=drop_last, gradient_accumulation_steps=1
+        )
+        assert steps_per_epoch(data, arguments) == max(len(shard), 1)
+
+
+@pytest.mark.parametrize("loss_path", ["auto", "explicit"])
+def test_scoring_a_large_batch_counts_where_it_holds_more_than_training(loss_path: str, tmp_path: Path) -> None:
+    def parts(rows: int) -> dict[str, int]:
+        training = {"per_device_train_batch_size": 1, "per_device_eval_batch_size": rows}
+        recipe = recipe_for("generation", tmp_path, training=training, regularizers={"loss_path": loss_path})
+        return dict(estimated(recipe).memory_bytes)
+
+    small, large = parts(1), parts(64)
+    assert small["evaluation"] < large["evaluation"]
+    assert {k: v for k, v in small.items() if k not in ("evaluation", "fragments", "program")} == {
+        k: v for k, v in large.items() if k not in ("evaluation", "fragments", "program")
+    }
+
+
+def test_a_run_that_is_there_is_planned_with_a_remark(tmp_path: Path) -> None:
+    recipe = recipe_for("classification", tmp_path)
+    assert plan_resources(recipe).remarks == ()
+    train(recipe, show_progress=False)
+    before = sorted((tmp_path / "run").rglob("*"))
+    found = plan_resources(recipe)
+    assert "already holds a run: --resume goes on" in found.warnings[0]
+    assert "in use" in plan(recipe).text
+    assert sorted((tmp_path / "run").rglob("*")) == before
+    (tmp_path / "run" / "run.json").unlink()
+    with pytest.raises(OutputError, match="already holds files"):
+        plan_resources(recipe)
+
+
+def test_an_operation_in_python_takes_longer_than_a_bare_one(tmp_path: Path) -> None:
+    recipe = recipe_for("classification", tmp_path)
+    endless = replace(MACHINE, flops_per_s=1e30, bytes_per_s=1e30)
+    found = estimated(recipe, endless).step_s
+    assert found == pytest.approx(
+        HOST_LAUNCHES * estimated(recipe, replace(endless, launch_s=1e-6 / HOST_LAUNCHES)).step_s
+    )
+    assert found > 1e-6 * 100
 
 
 def test_weights_are_reckoned_without_reading_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,8 @@ class SandboxLimits(Settings):
     """Size of each file."""
     scratch_mib: int = Field(default=32, ge=1)
     """Size of the only writable folder, kept in memory."""
+    files: int = Field(default=4096, ge=64)
+    """Files in that folder; looked at 20 times a second, so that a few thousand more may come to be."""
     open_files: int = Field(default=64, ge=16)
     """Open files of each process."""
     output_kib: int = Field(default=1024, ge=1)

@@ -17,7 +17,7 @@ from balora.evaluation.sandbox.method import MethodName, clean_environment, comm
 from balora.evaluation.sandbox.settings import SandboxLimits
 from balora.evaluation.sandbox.verdict import TAIL_BYTES, Reason, Verdict
 from balora.evaluation.sandbox.view import View, library_folders, program_view
-from balora.evaluation.sandbox.watch import descendants, is_running, memory_bytes
+from balora.evaluation.sandbox.watch import descendants, files_in_scratch, is_running, memory_bytes
 from balora.strict_json import parse_json
 
 _TICK_S = 0.05
@@ -221,6 +221,8 @@ def _watch(run: _Run, sides: tuple[_Side, _Side], collected: _Collected, deadlin
                 pids = descendants(side.process.pid)
                 if memory_bytes(pids) > limits.memory_mib * _MIB:
                     return "memory", f"used more than {limits.memory_mib} MiB"
+                if run.method != "none" and files_in_scratch(pids, "/tmp") > limits.files:
+                    return "memory", f"made more than {limits.files} files"
                 if len(pids) > limits.processes + 4:
                     return "processes", f"more than {limits.processes} processes"
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -38,6 +39,20 @@ def is_running(pid: int) -> bool:
 def memory_bytes(pids: list[int]) -> int:
     """Memory in use by these processes together, file pages left out; shared pages count once per process."""
     return sum(_of_one(pid) for pid in pids)
+
+
+def files_in_scratch(pids: list[int], folder: str) -> int:
+    """Files in the folder of that name that the last of these processes sees; 0 where it is ours, or cannot be seen."""
+    if not pids:
+        return 0
+    seen = f"{_PROC}/{pids[-1]}/root{folder}"
+    try:
+        if Path(seen).stat().st_dev == Path(folder).stat().st_dev:
+            return 0
+        room = os.statvfs(seen)
+    except OSError:
+        return 0
+    return room.f_files - room.f_ffree
 
 
 def _of_one(pid: int) -> int:

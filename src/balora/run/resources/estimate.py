@@ -31,6 +31,16 @@ EXPLICIT_COPIES = 5
 """Float32 copies of a batch's logits while the explicit path computes: student's, teacher's, both log-probabilities,
 the gradient."""
 
+SCORED_COPIES = 3
+"""Float32 copies of the logits where a batch is only scored: as they come, in float32, their log-probabilities."""
+
+OPTIMIZER_PASSES = 3
+"""How often an optimizer step goes over what trains and its state: clipping, the guard's look at it, the update."""
+
+HOST_LAUNCHES = 14
+"""Time of an operation on a CPU in Python modules with autograd, guard and loop, in launches of a bare one. Measured
+13 on a RoBERTa and a Llama of two layers."""
+
 KEPT_BESIDE_CHECKPOINTS_BYTES = 20 << 20
 """Tokenizer, records and logs of a run folder."""
 
@@ -47,6 +57,8 @@ class Estimate:
     """Optimizer steps."""
     step_s: float
     """Of an average one."""
+    remarks: tuple[str, ...] = ()
+    """What stands in the way of the run apart from the machine."""
 
     @property
     def memory_total_bytes(self) -> int:
@@ -76,7 +88,7 @@ class Estimate:
     @property
     def warnings(self) -> list[str]:
         """What does not fit, with numbers and what to change; empty where everything does."""
-        found = []
+        found = list(self.remarks)
         if not self.fits_memory:
             largest = max(self.memory_bytes, key=self.memory_bytes.__getitem__)
             free = self.machine.free_memory_bytes + self.machine.held_bytes
@@ -99,7 +111,10 @@ class Estimate:
         return [
             f"memory: about {sized(self.memory_total_bytes)} of {sized(free)} on {self.machine.device} ({memory})",
             f"disk: up to {sized(self.disk_total_bytes)} of {sized(self.machine.free_disk_bytes)} free ({disk})",
-            f"time: about {_duration(self.train_s)} for {self.steps} steps of {self.step_s:.2g} s, without evaluation",
+            (
+                f"time: about {_duration(self.train_s)} for {self.steps} steps of {self.step_s:.2g} s, "
+                "up to three times that on a busy machine, without evaluation"
+            ),
         ]
 
     def as_dict(self) -> dict[str, Any]:
@@ -130,6 +145,7 @@ _LESS = (
 _REMEDIES = {
     "activations": f"{_LESS}, or set training.gradient_checkpointing: true",
     "logits": _LESS,
+    "evaluation": "lower training.per_device_eval_batch_size",
     "loss": f"{_LESS}, or lower regularizers.loss_chunk_mib",
     "weights": "load them in bfloat16 (model.dtype) or in 4 bits (model.quantization: nf4)",
     "teacher's copy": "train an adapter instead of every weight, or switch consistency off",
@@ -160,7 +176,10 @@ def estimate(recipe: Recipe, inputs: Inputs, arguments: TrainingArguments, machi
     largest, average_positions = batch_shapes(inputs.data, arguments)
     consistency = recipe.regularizers.consistency_weight > 0
     cached = recipe.task != "generation" and recipe.regularizers.teacher != "live" and arguments.num_train_epochs > 1
-    step = rehearse_step(empty, recipe.adapter, arguments, largest, has_teacher=consistency and not cached)
+    evaluated = evaluation_shape(inputs.data, arguments)
+    step = rehearse_step(
+        empty, recipe.adapter, arguments, largest, has_teacher=consistency and not cached, evaluated=evaluated
+    )
     dtype = torch.bfloat16 if arguments.bf16 else torch.float32
     here = machine or look_at_machine(
         arguments.device, run_folder_of(recipe), rows=largest.positions, width=step.width, dtype=dtype
@@ -168,13 +187,14 @@ def estimate(recipe: Recipe, inputs: Inputs, arguments: TrainingArguments, machi
     state = round(optimizer_bytes_per_parameter(arguments) * step.trained_count)
     accumulated = arguments.gradient_accumulation_steps
     share = average_positions / largest.positions
+    update_s = OPTIMIZER_PASSES * (step.trained_bytes + state) / here.bytes_per_s
     once = _seconds(step, here, share, head_positions=largest.positions if recipe.task == "generation" else 0)
     return Estimate(
         machine=here,
-        memory_bytes=_memory(recipe, arguments, step, largest, here, fused=fused, optimizer=state),
-        disk_bytes=_disk(arguments, step, state, planned_steps(inputs.data, arguments)),
+        memory_bytes=_memory(recipe, arguments, step, (largest, evaluated), here, fused=fused, optimizer=state),
+        disk_bytes=_disk(arguments, step, state, inputs.data),
         steps=planned_steps(inputs.data, arguments),
-        step_s=once * accumulated,
+        step_s=once * accumulated + update_s,
     )
 
 
@@ -190,6 +210,17 @@ def batch_shapes(data: EncodedData, arguments: TrainingArguments) -> tuple[Shape
     return shape, float(mean)
 
 
+def evaluation_shape(data: EncodedData, arguments: TrainingArguments) -> Shape | None:
+    """The largest batch of the validation and test splits; None where there is neither."""
+    splits = [split for split in (data.validation, data.test) if split is not None and len(split)]
+    if not splits:
+        return None
+    rows = min(arguments.eval_batch_size, max(len(split) for split in splits))
+    tokens = max(len(ids) for split in splits for ids in split["input_ids"])
+    labelled = [split for split in splits if data.encoder_decoder and "labels" in split.column_names]
+    return Shape(rows, tokens, max((len(ids) for split in labelled for ids in split["labels"]), default=0))
+
+
 def _set_type(empty: Any, recipe: Recipe, inputs: Inputs) -> None:
     wanted = recipe.model.dtype
     stored = inputs.config.dtype
@@ -201,12 +232,13 @@ def _memory(
     recipe: Recipe,
     arguments: TrainingArguments,
     step: StepTally,
-    largest: Shape,
+    shapes: tuple[Shape, Shape | None],
     machine: Machine,
     *,
     fused: bool,
     optimizer: int,
 ) -> dict[str, int]:
+    largest, evaluated = shapes
     bits = recipe.model.quantization
     weights = step.frozen_bytes
     if bits is not None:
@@ -226,14 +258,16 @@ def _memory(
         "activations": max(step.student_bytes, step.teacher_bytes),
     }
     if recipe.task == "generation":
-        places = largest.rows * (largest.target_tokens or largest.tokens)
-        logits = 4 * places * step.head_rows
-        if fused:
-            chunk = (recipe.regularizers.loss_chunk_mib or CHUNK_MIB[arguments.device.type == "cpu"]) << 20
-            parts["loss"] = min(chunk, EXPLICIT_COPIES * logits) + 3 * 4 * places * step.width
-        else:
-            parts["logits"] = EXPLICIT_COPIES * logits
+        chunk = (recipe.regularizers.loss_chunk_mib or CHUNK_MIB[arguments.device.type == "cpu"]) << 20
+        parts["loss" if fused else "logits"] = _loss_bytes(step, largest, chunk if fused else None, EXPLICIT_COPIES)
     passing = sum(parts.get(name, 0) for name in ("activations", "loss", "logits"))
+    if evaluated is not None:
+        scoring = step.evaluation_bytes
+        if recipe.task == "generation":
+            scoring += _loss_bytes(step, evaluated, chunk if fused else None, SCORED_COPIES)
+        # Gradients of the step before are gone by then, and weights and optimizer are not.
+        parts["evaluation"] = max(0, scoring - passing - step.trained_bytes)
+        passing += parts["evaluation"]
     parts["fragments"] = round(FRAGMENTS * passing)
     start = 4 * step.largest_layer_bytes if method.anchored else 0
     held_later = sum(parts[name] for name in ("gradients", "optimizer", "activations"))
@@ -241,29 +275,47 @@ def _memory(
     return parts
 
 
-def _disk(arguments: TrainingArguments, step: StepTally, optimizer: int, steps: int) -> dict[str, int]:
+def _loss_bytes(step: StepTally, shape: Shape, chunk_bytes: int | None, copies: int) -> int:
+    """What the loss of a generated batch holds: all logits, or a chunk of them at a time beside the states."""
+    places = shape.rows * (shape.target_tokens or shape.tokens)
+    logits = copies * 4 * places * step.head_rows
+    return logits if chunk_bytes is None else min(chunk_bytes, logits) + 3 * 4 * places * step.width
+
+
+def _disk(arguments: TrainingArguments, step: StepTally, optimizer: int, data: EncodedData) -> dict[str, int]:
     adapter = step.trained_bytes + step.anchor_bytes
     checkpoint = step.trained_bytes + step.anchor_bytes + optimizer
-    kept = checkpoints_kept(arguments, steps)
+    kept = checkpoints_kept(data, arguments)
     return {
         "adapter": adapter + KEPT_BESIDE_CHECKPOINTS_BYTES,
         f"{kept} checkpoints": kept * checkpoint,
     }
 
 
-def checkpoints_kept(arguments: TrainingArguments, steps: int) -> int:
+def checkpoints_kept(data: EncodedData, arguments: TrainingArguments) -> int:
     """The most checkpoints that lie in the run folder at any moment."""
-    saves = _saves(arguments, steps)
+    saves = _saves(arguments, planned_steps(data, arguments), steps_per_epoch(data, arguments))
     # Two are kept at least, and a new one is whole before an old one goes.
     return min(saves, max(arguments.save_total_limit or saves, 2) + 1)
 
 
-def _saves(arguments: TrainingArguments, steps: int) -> int:
+def _evaluations(arguments: TrainingArguments, steps: int, steps_of_an_epoch: int) -> int:
+    if arguments.eval_strategy.value == "no":
+        return 0
+    if arguments.eval_strategy.value == "epoch":
+        return max(math.ceil(steps / steps_of_an_epoch), 1)
+    every = float(arguments.eval_steps or 1)
+    return max(math.ceil(steps / (every if every >= 1 else max(round(every * steps), 1))), 1)
+
+
+def _saves(arguments: TrainingArguments, steps: int, steps_of_an_epoch: int) -> int:
     strategy = arguments.save_strategy.value
     if strategy == "no":
         return 0
     if strategy == "epoch":
-        return max(math.ceil(float(arguments.num_train_epochs)), 1)
+        return max(math.ceil(steps / steps_of_an_epoch), 1)
+    if strategy == "best":
+        return _evaluations(arguments, steps, steps_of_an_epoch)
     every = arguments.save_steps if arguments.save_steps >= 1 else max(round(arguments.save_steps * steps), 1)
     return max(math.ceil(steps / float(every)), 1)
 
@@ -272,9 +324,14 @@ def planned_steps(data: EncodedData, arguments: TrainingArguments) -> int:
     """Optimizer steps of the whole run."""
     if arguments.max_steps > 0:
         return int(arguments.max_steps)
-    batches = math.ceil(len(data.train) / (arguments.train_batch_size * max(arguments.world_size, 1)))
-    updates: float = max(batches / arguments.gradient_accumulation_steps, 1) * arguments.num_train_epochs
-    return math.ceil(updates)
+    return math.ceil(steps_per_epoch(data, arguments) * float(arguments.num_train_epochs))
+
+
+def steps_per_epoch(data: EncodedData, arguments: TrainingArguments) -> int:
+    """Optimizer steps of one pass over the rows; the last one of a pass may have fewer micro-batches."""
+    shares: float = len(data.train) / (arguments.train_batch_size * max(arguments.world_size, 1))
+    batches = math.floor(shares) if arguments.dataloader_drop_last else math.ceil(shares)
+    return max(math.ceil(batches / float(arguments.gradient_accumulation_steps)), 1)
 
 
 def _seconds(step: StepTally, machine: Machine, share: float, *, head_positions: int) -> float:
@@ -284,7 +341,7 @@ def _seconds(step: StepTally, machine: Machine, share: float, *, head_positions:
     elementwise = step.written_bytes * share / machine.bytes_per_s
     launches = step.kernels * machine.launch_s
     if machine.device == "CPU":
-        return products + elementwise + launches
+        return products + elementwise + HOST_LAUNCHES * launches
     return max(products + elementwise, launches)
 
 

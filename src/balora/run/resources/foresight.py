@@ -15,7 +15,7 @@ from transformers import TrainingArguments
 from balora.main_memory import free_main_memory
 from balora.recipe import Recipe
 from balora.run.parts import Inputs, run_folder_of
-from balora.run.resources.estimate import Estimate, batch_shapes, checkpoints_kept, estimate, planned_steps
+from balora.run.resources.estimate import Estimate, batch_shapes, checkpoints_kept, estimate
 from balora.run.resources.machine import existing
 
 COPIES = 5
@@ -36,7 +36,7 @@ def foresee(recipe: Recipe, inputs: Inputs, arguments: TrainingArguments) -> Est
     with suppress(Exception):  # a courtesy: whatever is wrong with the run, the run says better
         memory = free_main_memory() if arguments.device.type != "cuda" else torch.cuda.mem_get_info(arguments.device)[0]
         disk = shutil.disk_usage(existing(run_folder_of(recipe))).free
-        kept = checkpoints_kept(arguments, planned_steps(inputs.data, arguments))
+        kept = checkpoints_kept(inputs.data, arguments)
         written = (kept + 1) * 3 * rough_weights(inputs.config)
         if 2 * rough_memory(recipe, inputs, arguments) < memory and written < disk:
             return None

@@ -47,6 +47,8 @@ class StepTally:
     """The most that forward and backward hold at one time."""
     teacher_bytes: int
     """The most that a forward without gradient holds at one time."""
+    evaluation_bytes: int
+    """The most that scoring a batch of the validation split holds, without gradients and head; 0 without a split."""
     student_flops: int
     teacher_flops: int
     kernels: int
@@ -69,7 +71,13 @@ class StepTally:
 
 
 def rehearse_step(
-    empty: PreTrainedModel, config: AdapterConfig, arguments: TrainingArguments, shape: Shape, *, has_teacher: bool
+    empty: PreTrainedModel,
+    config: AdapterConfig,
+    arguments: TrainingArguments,
+    shape: Shape,
+    *,
+    has_teacher: bool,
+    evaluated: Shape | None = None,
 ) -> StepTally:
     """Adapt a model that has no weights and run one micro-batch through it, forwards and backwards.
 
@@ -81,6 +89,7 @@ def rehearse_step(
         arguments: gradient checkpointing, number format, device.
         shape: of the micro-batch.
         has_teacher: whether a forward without adapters is part of the step.
+        evaluated: shape of a batch of the validation split, where there is one.
     """
     device = arguments.device
     with torch.device("meta"):
@@ -106,10 +115,12 @@ def rehearse_step(
         elif has_teacher:
             with torch.no_grad():
                 teacher = _forward(model, shape, device)
+        evaluation = _scored(model, evaluated, device)
         outputs = head.start()[0] if head is not None else _last_matrix(base)
     return StepTally(
         student_bytes=student.peak_bytes * wider,
         teacher_bytes=teacher.peak_bytes * wider,
+        evaluation_bytes=evaluation * wider,
         student_flops=student.flops,
         teacher_flops=teacher.flops,
         kernels=student.kernels + teacher.kernels,
@@ -183,6 +194,14 @@ def _forward(model: nn.Module, shape: Shape, device: torch.device) -> Tally:
     with tally:
         _outputs(model, shape, device)
     return tally
+
+
+def _scored(model: nn.Module, shape: Shape | None, device: torch.device) -> int:
+    if shape is None:
+        return 0
+    model.eval()
+    with torch.no_grad():
+        return _forward(model, shape, device).peak_bytes
 
 
 def _outputs(model: nn.Module, shape: Shape, device: torch.device) -> Tensor:

@@ -17,6 +17,9 @@ _X32_BIT = 0x40000000
 _NEW_NAMESPACES = 0x7E020000 | 0x80
 """The CLONE_NEW* flags."""
 _UNIX_SOCKETS = 1
+_LARGER_BUFFERS = (7, 8, 32, 33)
+"""setsockopt: what a socket may hold. It is the kernel's memory, which counts as no process's: as it is by default, all
+sockets of all processes hold less than a program may have."""
 _OWN_NAME_AND_END = (1, 3, 15, 16, 0x53564D41)
 """prctl: the signal at the parent's end, whether memory can be dumped, the thread's name, names of memory."""
 _ABOUT_OPEN_FILES = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
@@ -35,6 +38,15 @@ def _one_of(number: int, argument: int, values: tuple[int, ...], otherwise: int)
     for value in values:
         body += [_step(_EQUAL, value, 0, 1), _step(_RETURN, _ALLOW)]
     body.append(_step(_RETURN, _ERROR | otherwise))
+    return [_step(_EQUAL, number, 0, len(body)), *body]
+
+
+def _none_of(number: int, argument: int, values: tuple[int, ...]) -> list[bytes]:
+    """Allow a call whose argument is none of the values."""
+    body = [_step(_LOAD, _ARGUMENTS_AT + 8 * argument)]
+    for value in values:
+        body += [_step(_EQUAL, value, 0, 1), _step(_RETURN, _ERROR | _NOT_PERMITTED)]
+    body.append(_step(_RETURN, _ALLOW))
     return [_step(_EQUAL, number, 0, len(body)), *body]
 
 
@@ -72,8 +84,10 @@ def _program(machine: str) -> list[bytes]:
 def _checked(name: str, number: int) -> list[bytes]:
     if name == "clone":
         return _without_bits(number, 0, _NEW_NAMESPACES)
-    if name == "socket":
+    if name in ("socket", "socketpair"):
         return _one_of(number, 0, (_UNIX_SOCKETS,), _NOT_PERMITTED)
+    if name == "setsockopt":
+        return _none_of(number, 2, _LARGER_BUFFERS)
     if name == "prctl":
         return _one_of(number, 0, _OWN_NAME_AND_END, _NOT_PERMITTED)
     if name == "ioctl":

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, get_args
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticKnownError
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """The types that an annotation is made of."""
+    parts = get_args(annotation)
+    yield from (kind for part in parts for kind in _kinds(part)) if parts else (annotation,)
 
 
 class Settings(BaseModel):
@@ -50,6 +57,16 @@ class Settings(BaseModel):
                 raise ValueError(f"'{key}' and another key both set '{name}'; keep one of them")
             renamed[name] = value
         return renamed
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_truth_for_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        """`r: true` is no 1."""
+        if isinstance(value, bool) and info.field_name in cls.model_fields:
+            kinds = set(_kinds(cls.model_fields[info.field_name].annotation))
+            if kinds & {int, float} and not kinds & {bool, str, object, Any}:
+                raise PydanticKnownError("int_type" if int in kinds else "float_type")
+        return value
 
     @model_validator(mode="before")
     @classmethod

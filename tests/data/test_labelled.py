@@ -90,3 +90,12 @@ def test_single_bad_scores_name_their_rows(load: Load) -> None:
     with pytest.raises(DataError) as error:
         load(rows(1.5, "x", None, 2, 3, "nan"), "regression")
     assert [line.split("train.jsonl:")[1][0] for line in str(error.value).splitlines()] == ["2", "6", "3"]
+
+
+@pytest.mark.parametrize(("one", "other"), [("yes", "Yes"), ("caf\u00e9", "cafe\u0301"), ("a b", "a  b")])
+def test_classes_that_look_alike_are_noted_with_their_rows(one: str, other: str, load: Load) -> None:
+    given = rows(one, one, other, "no")
+    (note,) = [note for note in load(given, "classification").notes if "classes of their own" in note]
+    assert note.index("(2 rows)") != note.index("(1 rows)")
+    assert "map them to one id in data.labels" in note
+    assert not [note for note in load(given[1:2] + given[3:], "classification").notes if "classes of their own" in note]

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from balora.data.labels import (
+    LARGEST_SCORE,
     Labels,
     canonical_label,
     discover_labels,
@@ -117,12 +118,14 @@ def test_the_mapping_to_copy_is_yaml() -> None:
     assert mapping_to_copy(["a", "b"]) == 'data.labels: {"a": 0, "b": 1}'
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False))
+@given(st.floats(-LARGEST_SCORE, LARGEST_SCORE))
 def test_scores_survive_being_written(score: float) -> None:
     assert parse_score(repr(score)) == parse_score(score) == score
 
 
-@pytest.mark.parametrize("value", ["good", "nan", "inf", float("nan"), True, [1], "1,5"])
+@pytest.mark.parametrize(
+    "value", ["good", "nan", "inf", float("nan"), True, [1], "1,5", "1_0", "1e19", -1e300, 10**400, "0x1", "\u0661"]
+)
 def test_what_is_no_score(value: object) -> None:
     with pytest.raises(ValueError, match=r"number"):
         parse_score(value)

@@ -225,6 +225,17 @@ def test_what_transformers_refuses_is_the_users_input(tmp_path: Path) -> None:
         build({"accelerator_config": {"foo": 1}}, tmp_path)
 
 
+def test_deepspeed_that_cannot_be_used_is_one_problem_and_leaves_no_trace(tmp_path: Path) -> None:
+    from transformers.integrations import deepspeed
+
+    with pytest.raises(InputError) as caught:
+        build({"deepspeed": str(tmp_path / "no.json")}, tmp_path)
+    # What transformers raises refers to the half-made configuration, and so keeps it alive.
+    assert caught.value.__cause__ is not None
+    assert deepspeed.deepspeed_config() is None
+    assert not deepspeed.is_deepspeed_zero3_enabled()
+
+
 def test_choices_are_those_of_the_enumeration() -> None:
     assert set(argument_choices("eval_strategy")) == {"no", "steps", "epoch"}
     assert argument_choices("learning_rate") == []

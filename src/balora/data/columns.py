@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 
 from balora.data.table import Table
 from balora.errors import DataError, Problem, did_you_mean
+
+_TWINS = str.maketrans(
+    "\u0430\u0441\u0435\u043e\u0440\u0445\u0443\u0456\u0458\u0455\u0501\u0261\u04bb\u051b"
+    "\u051d\u04cf\u03bf\u03b1\u03bd\u03b9\u03c5",
+    "aceopxyijsdghqwloaviu",
+)
+"""Cyrillic and Greek letters that look like those of ASCII."""
+
+COMPARED = 1000
+"""Names that are compared with what was looked for; more take seconds."""
 
 ROLES = (
     "text",
@@ -64,6 +76,7 @@ def find_column(names: Iterable[str], wanted: str) -> str | None:
     return alike[0] if len(alike) == 1 else None
 
 
+@lru_cache(maxsize=1 << 16)
 def _plain(name: str) -> str:
     return "".join(character for character in name.casefold() if character not in " -_")
 
@@ -130,6 +143,12 @@ def find_role(table: Table, role: str, candidates: Sequence[str] = ()) -> str | 
     raise ambiguous(table, role, list(found))
 
 
+def _seen_as(name: str) -> str:
+    """What a reader takes the name for: twins of other alphabets as ASCII, nothing for what is not seen."""
+    plain = unicodedata.normalize("NFKC", name)
+    return "".join(letter for letter in plain.translate(_TWINS) if unicodedata.category(letter) != "Cf")
+
+
 def ambiguous(table: Table, role: str, found: Sequence[str]) -> DataError:
     """The error for a role that several columns could play."""
     names = " or ".join(f"'{name}'" for name in found)
@@ -139,8 +158,13 @@ def ambiguous(table: Table, role: str, found: Sequence[str]) -> DataError:
 def missing(table: Table, role: str, looked_for: Sequence[str]) -> DataError:
     """The error for a role that no column plays, with the closest name there is."""
     what = f"no column for '{role}' (looked for {', '.join(looked_for)}); {table.found()}"
-    lowered = {name.casefold(): name for name in table.names}
+    lowered = {name.casefold(): name for name in table.names[:COMPARED]}
     close = [lowered[match] for name in looked_for for match in get_close_matches(name, lowered, n=1, cutoff=0.75)]
+    lookalike = next((name for name in table.names if not name.isascii() and _seen_as(name) in looked_for), None)
+    if lookalike is not None:
+        odd = ", ".join(dict.fromkeys(f"U+{ord(letter):04X}" for letter in lookalike if not letter.isascii()))
+        fix = f"'{lookalike}' holds {odd}; type its name anew in the file"
+        return DataError.at(table.where, what, fix)
     if close:
         return DataError.at(
             table.where, what, f"did you mean '{close[0]}'? then set data.columns: {{{role}: {close[0]}}}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -156,7 +157,7 @@ def _with_first(first: Record, others: Iterator[Record]) -> Iterator[Record]:
 
 def _header(record: Record, dialect: Dialect, name: str) -> tuple[str, ...]:
     names = tuple(field.strip() for field in record.fields)
-    repeated = sorted({column for column in names if names.count(column) > 1})
+    repeated = sorted(column for column, count in Counter(names).items() if count > 1)
     if repeated:
         raise DataError.at(
             f"{name}:{record.line}",

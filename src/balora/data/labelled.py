@@ -9,12 +9,23 @@ from typing import Any
 from balora.data.bad_rows import BadRows
 from balora.data.examples import Example, LabelledText, SplitName
 from balora.data.formats import Shape
-from balora.data.labels import UNLABELLED, Labels, canonical_label, discover_labels, label_problem, parse_score
+from balora.data.labels import (
+    UNLABELLED,
+    Labels,
+    canonical_label,
+    discover_labels,
+    label_problem,
+    parse_score,
+    spellings_note,
+)
 from balora.data.presets import Preset
 from balora.data.settings import DataSettings
 from balora.data.table import Table
 from balora.data.texts import FIX, kind_of, usable_texts
 from balora.errors import DataError, Problem
+
+SHOWN_ROWS = 5
+NO_NUMBER = "is not a number"
 
 
 @dataclass
@@ -102,7 +113,24 @@ def labels_of(train: LabelledRows, settings: DataSettings, preset: Preset | None
     values = [v for v in _canonical_values(train).values() if v is not None and v != UNLABELLED]
     if not values:
         raise DataError.at(where, "holds no label at all", "name the column with the classes in data.columns.label")
-    return discover_labels(values, where)
+    try:
+        return discover_labels(values, where)
+    except DataError as error:
+        if len(set(values)) > 1:
+            raise
+        raise DataError([*_missing_labels(train), *error.problems]) from None
+
+
+def _missing_labels(rows: LabelledRows) -> list[Problem]:
+    """The first rows without a label, which may be why only one class is left."""
+    without = [row for row, value in _canonical_values(rows).items() if value is None and row not in rows.bad.rows]
+    return [Problem(rows.table.place(row), "the label is missing", FIX) for row in without[:SHOWN_ROWS]]
+
+
+def spellings_of(rows: LabelledRows, labels: Labels) -> str | None:
+    """See `spellings_note`."""
+    values = [value for value in _canonical_values(rows).values() if value is not None]
+    return spellings_note(labels, values, f"{rows.table.where} column '{rows.column}'")
 
 
 def scores(rows: LabelledRows) -> dict[int, int | float | None]:
@@ -121,7 +149,7 @@ def scores(rows: LabelledRows) -> dict[int, int | float | None]:
         else:
             if found[row] is None:
                 faults[row] = "the score is missing"
-    texts = {row for row in faults if isinstance(rows.values[row], str) and rows.values[row].strip()}
+    texts = {row for row, fault in faults.items() if isinstance(rows.values[row], str) and fault.endswith(NO_NUMBER)}
     if len(texts) > len(rows.values) / 2:
         raise DataError.at(
             f"{rows.table.where} column '{rows.column}'",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +14,11 @@ from balora.errors import DataError, Problem, did_you_mean
 
 UNLABELLED = "-1"
 """The label of rows without a label, as in GLUE's test splits."""
+
+LARGEST_SCORE = 1e18
+SHOWN_OF_A_VALUE = 80
+"""Characters of a value that a message shows."""
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 SHOWN_IN_MAPPING = 12
 """Pairs of a mapping that a message shows."""
@@ -146,6 +153,28 @@ def _some(values: Sequence[str]) -> str:
     return ", ".join(value[:40] for value in values[:4]) + (", ..." if len(values) > 4 else "")
 
 
+def spellings_note(labels: Labels, values: Sequence[str], where: str) -> str | None:
+    """A note on classes that differ in case, in spaces or in how Unicode writes a letter alone.
+
+    Args:
+        labels: the classes.
+        values: the labels of the rows as `canonical_label` spells them.
+        where: how messages name the source.
+    """
+    alike: dict[str, list[str]] = {}
+    for name in labels.names:
+        alike.setdefault(" ".join(unicodedata.normalize("NFKC", name).casefold().split()), []).append(name)
+    counts = Counter(values)
+    groups = [names for names in alike.values() if len(names) > 1]
+    shown = "; ".join(" and ".join(f"{_spelt(name)} ({counts[name]} rows)" for name in names) for names in groups[:4])
+    return f"{where}: {shown} are classes of their own; map them to one id in data.labels if not" if groups else None
+
+
+def _spelt(name: str) -> str:
+    """With code points where letters alone do not tell names apart."""
+    return f"'{name[:40]}'" if name.isascii() else f"'{name[:40]}' {name[:40]!a}"
+
+
 def mapping_to_copy(values: Sequence[str]) -> str:
     """The setting that gives these values ids in this order.
 
@@ -209,19 +238,26 @@ def parse_score(value: Any) -> float | None:
     """A score as a finite number; None where there is none.
 
     Raises:
-        ValueError: when it is text, a truth value, or not finite.
+        ValueError: when it is text, a truth value, not finite, or above `LARGEST_SCORE`.
 
     >>> parse_score("3.800")
     3.8
     """
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
+    shown = str(value)[:SHOWN_OF_A_VALUE]
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError(f"'{value}' is not a number")
+        raise ValueError(f"'{shown}' is not a number")
     try:
         score = float(value)
+    except OverflowError:
+        score = math.inf
     except ValueError:
-        raise ValueError(f"'{value}' is not a number") from None
+        raise ValueError(f"'{shown}' is not a number") from None
     if not math.isfinite(score):
-        raise ValueError(f"{value} is not a finite number")
+        raise ValueError(f"{shown} is not a finite number")
+    if isinstance(value, str) and not _DECIMAL.fullmatch(value.strip()):
+        raise ValueError(f"'{shown}' is not a number as 0.5 or 1e-3 are")
+    if abs(score) > LARGEST_SCORE:
+        raise ValueError(f"{shown} is not a number of at most {LARGEST_SCORE:g}, whose square float32 can hold")
     return score

@@ -14,7 +14,7 @@ from balora.data.files import decode, read_file
 from balora.data.formats import generation_shape, labelled_shape, require_fitting_settings, require_target
 from balora.data.hub import read_hub
 from balora.data.label_words import in_words, words_of
-from balora.data.labelled import LabelledRows, class_ids, labels_of, read_labelled, scores
+from balora.data.labelled import LabelledRows, class_ids, labels_of, read_labelled, scores, spellings_of
 from balora.data.labels import Labels, require_known_classes
 from balora.data.overlap import duplicates_note, overlap_of
 from balora.data.presets import Preset, preset_named
@@ -167,6 +167,8 @@ def _read_labelled(
         rows[split] = read_labelled(split, table, shape, BadRows.of(table), preset)
     labels = _labels_of(rows["train"], settings, preset) if task == "classification" else None
     drafts = {split: _labelled_draft(found, labels) for split, found in rows.items()}
+    if labels and (note := spellings_of(rows["train"], labels)):
+        drafts["train"].notes.append(note)
     return drafts, format_name or settings.format, labels
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel
+from transformers.quantizers.auto import AUTO_QUANTIZER_MAPPING, AutoHfQuantizer
 
 from balora.errors import Problem
 from balora.models.settings import ModelSettings
@@ -43,9 +46,34 @@ def weight_problems(settings: ModelSettings, empty: PreTrainedModel) -> list[Pro
         except (SafetensorError, OSError, ValueError) as error:
             said = " ".join(str(error).split())[:120]
             problems.append(Problem(_KEY, f"'{file}' is no whole safetensors file ({said})", _DOWNLOAD))
-    if problems or not shapes or empty.config.to_dict().get("quantization_config"):
+    quantized = empty.config.to_dict().get("quantization_config")
+    if quantized:
+        return [*problems, *_quantization_problems(settings.name_or_path, quantized)]
+    if problems or not shapes:
         return problems
     return list(_compared(settings.name_or_path, shapes, empty))
+
+
+def _quantization_problems(name: str, given: Any) -> Iterator[Problem]:
+    """A checkpoint that was saved quantized is read by a package of its own."""
+    what = f"the weights of '{name}' are quantized in a way that cannot be read"
+    fix = "install what it needs, or use the model without quantization"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            method = given.get("quant_method") or ("bitsandbytes" if _is_of_bits(given) else None)
+            known = method in AUTO_QUANTIZER_MAPPING or _is_of_bits(given)
+            said = "" if known else f"quant_method is {str(method)[:80]!r}"
+            if known:
+                AutoHfQuantizer.from_config(given, pre_quantized=True).validate_environment(device_map=None)
+    except Exception as error:  # each package says in its own way that it is not there
+        said = " ".join(str(error).split())[:160] or type(error).__name__
+    if said:
+        yield Problem(_KEY, f"{what} ({said})", fix)
+
+
+def _is_of_bits(given: Mapping[str, Any]) -> bool:
+    return bool(given.get("load_in_8bit") or given.get("load_in_4bit"))
 
 
 def weight_files(settings: ModelSettings) -> list[Path] | Problem:

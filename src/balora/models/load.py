@@ -222,13 +222,20 @@ def check_finite(model: PreTrainedModel, settings: ModelSettings) -> None:
 
 
 def max_positions(config: transformers.PretrainedConfig) -> int | None:
-    """How many tokens the position embedding holds; None where there is no such limit (T5)."""
+    """How many tokens the position embedding holds; None where there is no such limit (T5).
+
+    Raises:
+        ModelError: the padding id lies beyond them.
+    """
     values = config.to_dict()
     positions = values.get("max_position_embeddings") or values.get("n_positions")
     if positions is None or config.model_type == "t5":
         return None
     # RoBERTa's family counts positions from padding_idx + 1.
     offset = config.pad_token_id + 1 if config.model_type in _OFFSET_POSITIONS else 0
+    if offset >= positions:
+        what = f"config.json says pad_token_id {config.pad_token_id}, which leaves none of its {positions} positions"
+        raise ModelError.at("model.name_or_path", what, "correct it to the id of the padding token")
     return int(positions) - int(offset)
 
 

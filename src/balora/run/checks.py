@@ -53,7 +53,7 @@ def _cache_folder(recipe: Recipe) -> Iterator[Problem]:
     folder = recipe.regularizers.teacher_cache_dir
     if folder is None:
         return
-    path = user_path(folder).absolute()
+    path = user_path(folder, key="regularizers.teacher_cache_dir").absolute()
     lowest = next(part for part in (path, *path.parents) if part.exists())
     if not lowest.is_dir():
         yield Problem("regularizers.teacher_cache_dir", f"'{lowest}' is a file", "name a folder")

@@ -62,7 +62,7 @@ class Prepared:
 def run_folder_of(recipe: Recipe) -> Path:
     """Where a recipe's run is written: output.dir, else runs/<model>-<method>."""
     if recipe.output.dir is not None:
-        return user_path(recipe.output.dir)
+        return user_path(recipe.output.dir, key="output.dir")
     return Path("runs") / f"{Path(recipe.model.name_or_path).name}-{recipe.adapter.method}"
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from transformers import TrainingArguments
+from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 from transformers.integrations.integration_utils import (
     INTEGRATION_TO_CALLBACK,
     get_available_reporting_integrations,
@@ -128,6 +129,7 @@ def build_training_arguments(
     try:
         return TrainingArguments(output_dir=str(output_dir), **values)
     except Exception as error:  # nothing but these settings is at work here
+        unset_hf_deepspeed_config()  # a half-made one would be found by whatever loads a model next
         raise InputError.at("training", " ".join(str(error).split()), "change or remove that setting") from error
 
 

@@ -470,4 +470,39 @@ PYTHON = [
         prepare=_parquet_of_bytes,
     ),
 ]
-CASES = [*PYTHON, *map(_through_the_command_line, OF_THE_DATA_ROOM), *DELIMITED, *LABELLED, *LISTS, *GENERATED]
+TSV = "sentence1\tsentence2\tscore\na\tb\t{}\nc\td\t1\ne\tf\t2\n"
+GUESSES = [
+    *(
+        Case(f"score {value[:9]!a}", f"a.tsv:2: {said}", 7, task="regression", files={"a.tsv": TSV.format(value)})
+        for value, said in (
+            ("1e308", "1e308 is not a number of at most 1e+18, whose square float32 can hold"),
+            ("-1e19", "-1e19 is not a number of at most 1e+18"),
+            ("1_000", "'1_000' is not a number as 0.5 or 1e-3 are"),
+            ("\u0661\u0662", "'\u0661\u0662' is not a number as 0.5"),
+            ("x" * 5000, "'" + "x" * 80 + "' is not a number"),
+        )
+    ),
+    Case(
+        "score infinite in most rows",
+        "a.tsv:2: inf is not a finite number...a.tsv:3: inf is not a finite number",
+        15,
+        task="regression",
+        files={"a.tsv": TSV.format("inf").replace("\t1\n", "\tinf\n")},
+    ),
+    _jsonl(
+        "label NaN beside one class",
+        '{"text": "a", "label": NaN}\n{"text": "b", "label": "x"}\n',
+        "a.jsonl:1: the label is missing...holds one class only, 'x'",
+    ),
+    _csv("column of lookalikes", "t\u0435xt,label\na,0\nb,1\n", "'t\u0435xt' holds U+0435; type its name anew"),
+    _csv("column with a letter unseen", "te\u200bxt,label\na,0\nb,1\n", "holds U+200B; type its name anew"),
+]
+CASES = [
+    *PYTHON,
+    *GUESSES,
+    *map(_through_the_command_line, OF_THE_DATA_ROOM),
+    *DELIMITED,
+    *LABELLED,
+    *LISTS,
+    *GENERATED,
+]

@@ -179,6 +179,19 @@ MODELS = [
         19,
     ),
     _encoder("tokenizer that is no JSON", _write("tokenizer.json", "{"), "model.name_or_path: ...'./model'", 19),
+    *(
+        _encoder(
+            f"quantized by {method}",
+            _config(quantization_config={"quant_method": method}),
+            "model.name_or_path: the weights of './model' are quantized in a way that cannot be read (...; install",
+        )
+        for method in ("gptq", "nonsense")
+    ),
+    _encoder(
+        "padding id beyond the positions",
+        _config(pad_token_id=5000),
+        "model.name_or_path: config.json says pad_token_id 5000, which leaves none of its ...; correct it",
+    ),
     _encoder(
         "tokenizer with a length in words",
         _tokenizer_config(model_max_length="abc"),

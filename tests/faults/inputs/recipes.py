@@ -147,6 +147,7 @@ ADAPTER = [
     _of("adapter", "method", "pissaa", "is 'pissaa'; did you mean 'pissa'?", 24),
     _of("adapter", "method", "qlora", "is 'qlora'", 24),
     _of("adapter", "method", 4, "", 24),
+    *(_of("adapter", key, True, "is true; expected a") for key in ("r", "alpha", "seed", "svd_iterations", "dropout")),
     _of("adapter", "svd", "fast", "is 'fast'", 24),
     _of("adapter", "svd_iterations", -1, "is -1; expected a value greater", 24),
     _of("adapter", "seed", -1, "is -1", 24),

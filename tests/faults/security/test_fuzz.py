@@ -151,7 +151,8 @@ SEEDS: dict[str, bytes] = {
     "judge_reply": b"The answer is good. [[7]] and not [[3]]",
     "answer": rb"so \boxed{\frac{1}{2}}. The answer is: $1,250.50",
     "card": b"org/model <b>x</b>",
-    "redaction": b"token hf_aaaaaaaaaaaaaaaaaaaaaaaa and https://u:p@h/?token=abcdefgh",
+    "redaction": b"token hf_aaaaaaaaaaaaaaaaaaaaaaaa and https://u:p@h/?token=abcdefgh x-api-key: abcdef12 "
+    b'{"api_key": "abcdefgh"} Authorization: token a1b2c3d4 db://:p:a/s@h eyJhbGciOi.eyJzdWIiOi.dozjgNryP4 npm_gsk_r8_',
 }
 EVERYDAY = {"recipe": 60, "rows": 60, "table": 60}
 

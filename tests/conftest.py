@@ -6,9 +6,12 @@ import gc
 import os
 import signal
 
-# A shell lets what it starts in the background ignore Ctrl-C, and balora leaves it so; the tests send it.
+# A shell lets what it starts in the background ignore Ctrl-C, nohup lets it ignore SIGHUP, and balora leaves it so; the
+# tests send both.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

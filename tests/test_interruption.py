@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,20 +24,24 @@ sys.stderr.write("imported\\n")
 """A library that takes whatever goes wrong in its start for a missing feature."""
 
 
-def started(folder: Path, program: list[str]) -> subprocess.Popen[str]:
+@contextlib.contextmanager
+def started(folder: Path, program: list[str]) -> Iterator[subprocess.Popen[str]]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *sys.path]), "NO_COLOR": "1"}
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, *program],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
-    )
-    assert process.stderr is not None
-    while "importing" not in process.stderr.readline():
-        assert process.poll() is None
-    return process
+    ) as process:
+        assert process.stderr is not None
+        try:
+            while "importing" not in process.stderr.readline():
+                assert process.poll() is None
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda sent: sent.name)
@@ -44,9 +50,9 @@ def test_a_command_ends_at_once_while_it_starts(library: str, sent: signal.Signa
     """The command line's library is imported before the command is known, torch by `balora train`."""
     (tmp_path / f"{library}.py").write_text(SWALLOWS.format(seconds=60))
     (tmp_path / "recipe.yaml").write_text("task: classification\n")
-    process = started(tmp_path, ["-m", "balora", "train", "recipe.yaml"])
-    process.send_signal(sent)
-    out, err = process.communicate(timeout=30)
+    with started(tmp_path, ["-m", "balora", "train", "recipe.yaml"]) as process:
+        process.send_signal(sent)
+        out, err = process.communicate(timeout=30)
     assert process.returncode == 128 + sent
     assert (out, err) == ("", "stopped before anything was written; run the same command again\n")
 
@@ -68,9 +74,9 @@ with unwinding():
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 143)])
 def test_what_has_begun_is_unwound_after_the_import_at_hand(sent: signal.Signals, code: int, tmp_path: Path) -> None:
     (tmp_path / "slow.py").write_text(SWALLOWS.format(seconds=0.5))
-    process = started(tmp_path, ["-c", UNWINDS])
-    process.send_signal(sent)
-    _, err = process.communicate(timeout=30)
+    with started(tmp_path, ["-c", UNWINDS]) as process:
+        process.send_signal(sent)
+        _, err = process.communicate(timeout=30)
     assert process.returncode == code
     assert err.startswith("imported\ncleaned up\n")
 

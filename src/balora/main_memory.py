@@ -6,6 +6,9 @@ import os
 import sys
 from pathlib import Path
 
+if sys.platform != "win32":
+    import resource  # now: once memory has run out, there may be none to load it
+
 MIB = 1 << 20
 NEAR = 0.85
 """Share of the address space that a process may take from which on an odd failure is put down to that limit: libraries
@@ -42,8 +45,6 @@ def address_space_limit() -> int | None:
     """Bytes of addresses that this process may have; None where nobody set a limit."""
     if sys.platform == "win32":
         return None
-    import resource
-
     soft = resource.getrlimit(resource.RLIMIT_AS)[0]
     return None if soft == resource.RLIM_INFINITY else soft
 

@@ -67,4 +67,5 @@ def test_a_best_checkpoint_that_is_gone_is_told(fault: str, stopped: Path, tmp_p
     assert record_of(stopped)["legs"][-1]["differences"][0]["where"] == best.name
     assert "held the best weights" in (stopped / "README.md").read_text()
     last = json.loads((stopped / "checkpoint-12" / "trainer_state.json").read_text())
-    assert last["best_global_step"] == 10, "the best of what came after"
+    assert last["best_global_step"] == 8, "the best of what was evaluated after, beginning with what the signal left"
+    assert weights_of(stopped) == weights_of(stopped / "checkpoint-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 from pathlib import Path
@@ -218,8 +219,9 @@ def test_progress_and_notes_go_to_stderr(tmp_path: Path, capsys: pytest.CaptureF
     assert "left" in err
 
 
-def test_a_row_that_ends_a_run_is_named_by_its_line(tmp_path: Path) -> None:
+def test_a_row_that_ends_a_run_is_named_by_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines before it that are left out shift the numbers of the rows, not the lines."""
+    monkeypatch.setattr("balora.data.labels.LARGEST_SCORE", math.inf)
     recipe = recipe_for("regression", tmp_path, data={"on_bad_row": "drop"}, training={"max_steps": 12})
     lines = (tmp_path / "train.tsv").read_text().splitlines()
     lines[2], lines[9] = "a\tb\tnothing", "a8\tb3\t1e30"

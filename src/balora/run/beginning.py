@@ -28,7 +28,6 @@ from balora.artefacts import (
 from balora.artefacts.layout import (
     ADAPTER_WEIGHTS,
     ALL_RESULTS,
-    CHECKPOINT_PREFIX,
     MODEL_WEIGHTS,
     RECIPE_RESOLVED,
 )
@@ -128,9 +127,10 @@ def lost_best(checkpoint: Path, recipe: Recipe) -> list[Problem]:
     if recipe.evaluation.keep_best is None and not recipe.training.get("load_best_model_at_end"):
         return []
     state = TrainerState.load_from_json(str(checkpoint / STATE_OF_TRAINER))
-    step = state.best_global_step
-    best = checkpoint.with_name(f"{CHECKPOINT_PREFIX}{step}")
-    fault = fault_in(best) if step else None
+    if not state.best_model_checkpoint:  # the best step need not have been saved
+        return []
+    best = checkpoint.with_name(Path(state.best_model_checkpoint).name)
+    fault = fault_in(best)
     if fault is None:
         return []
     score = f"{recipe.evaluation.keep_best or 'score'} {state.best_metric:.6g}"

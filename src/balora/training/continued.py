@@ -37,12 +37,12 @@ class ContinuedTrainer(CheckpointedTrainer):
     def take_best_from(self, run: Path) -> None:
         """Look for the best checkpoint in the folder at hand; forget one that is given up."""
         if any(key.startswith(_ANOTHER_BEST) for key in self.changed_settings):
-            self.state.best_metric = self.state.best_global_step = None
-        step = self.state.best_global_step
-        best = run / f"{CHECKPOINT_PREFIX}{step}"
-        found = bool(step) and best.is_dir()
-        self.state.best_model_checkpoint = str(best) if found else None
-        if step and not found and self.args.load_best_model_at_end:
+            self.state.best_metric = self.state.best_global_step = self.state.best_model_checkpoint = None
+        if not self.state.best_model_checkpoint:
+            return
+        best = run / Path(self.state.best_model_checkpoint).name
+        self.state.best_model_checkpoint = str(best) if best.is_dir() else None
+        if not best.is_dir() and self.args.load_best_model_at_end:
             logging.getLogger("balora").warning("'%s' held the best weights so far and is gone", best)
 
     def _init_training_state(self, max_steps: int, *args: Any, **kwargs: Any) -> tuple[int, int]:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save
 
 from balora.artefacts import read_record
 from balora.artefacts.card import model_card
@@ -114,7 +116,7 @@ class Readers:
 
     def adapter(self, data: bytes) -> None:
         self.file("adapter_config.json", data)
-        self.file("adapter_model.safetensors", b"")
+        self.file("adapter_model.safetensors", save({"base_model.model.q_proj.lora_A.weight": torch.zeros(8, 4)}))
         check_adapter(self.folder)
 
     def transcripts(self, data: bytes) -> None:

@@ -26,9 +26,7 @@ EDITS: dict[str, tuple[tuple[str, ...], Callable[[], AbstractContextManager[None
     ),
     "other processes are not told of a number": (
         ("R7b",),
-        edited(
-            "training/callbacks/divergence.py", "    if process_count() == 1:\n        return here", "    return here"
-        ),
+        edited("training/callbacks/divergence.py", "if largest_of_all(bool(found), args.device):", "if found:"),
     ),
     "a resumed process begins at the pretrained model": (
         ("R11",),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.broken import BREAKAGES
+from tests.faults.edits import EDITS
 from tests.faults.figures import Figures
 from tests.faults.rows import ROWS
 from tests.faults.selections import SELECTIONS, Selection, counted
@@ -50,6 +51,13 @@ def test_a_row_without_a_report_or_with_too_few_cases_does_not_hold(
     figures = Selection("R0", "", ("tests",), 2).run(tmp_path / "few", 1)
     assert (figures.cases, figures.held) == (2, 1)
     assert figures.failures == ["1 cases, and 2 are promised"]
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_every_broken_build_can_be_made(name: str) -> None:
+    """The line that it changes is there."""
+    with EDITS[name][1]():
+        pass
 
 
 def test_every_row_of_the_table_is_there() -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-
-from tests.faults.copies import edited, edited_project
+from tests.faults.copies import Edit, ProjectEdit
 
 SECCOMP_LAST = "    return [*steps, _step(_RETURN, _ERROR | _NOT_PERMITTED)]\n\n\ndef _checked"
 NO_FOLDER_CHECK = "    problems = [*_config_problems(key, name, revision), *_index_problems(key, name, revision)]\n"
@@ -15,22 +12,22 @@ EVALUATED = """    try:
         pass
     marked = "$" in answer"""
 
-EDITS: dict[str, tuple[tuple[str, ...], Callable[[], AbstractContextManager[None]]]] = {
+EDITS: dict[str, tuple[tuple[str, ...], Edit | ProjectEdit]] = {
     "seeds are not set": (
         ("R8",),
-        edited("run/reading.py", "transformers.set_seed(arguments.seed)", "__import__('torch').seed()"),
+        Edit("run/reading.py", "transformers.set_seed(arguments.seed)", "__import__('torch').seed()"),
     ),
     "rows are not gathered across processes": (
         ("R9",),
-        edited("training/gathering.py", "_Gathered.apply(rows)  # type: ignore[no-untyped-call]", "rows"),
+        Edit("training/gathering.py", "_Gathered.apply(rows)  # type: ignore[no-untyped-call]", "rows"),
     ),
     "other processes are not told of a number": (
         ("R7b",),
-        edited("training/callbacks/divergence.py", "if largest_of_all(bool(found), args.device):", "if found:"),
+        Edit("training/callbacks/divergence.py", "if largest_of_all(bool(found), args.device):", "if found:"),
     ),
     "a resumed process begins at the pretrained model": (
         ("R11",),
-        edited(
+        Edit(
             "training/checkpointing.py",
             "load_trainable_state(self.model if model is None else model, Path(resume_from_checkpoint))",
             "pass",
@@ -38,7 +35,7 @@ EDITS: dict[str, tuple[tuple[str, ...], Callable[[], AbstractContextManager[None
     ),
     "an adapter is saved without its anchor": (
         ("R10",),
-        edited(
+        Edit(
             "adapters/anchor.py",
             "plain[down], plain[up] = with_anchor(state_dict[down], state_dict[up], anchor_down, anchor_up)",
             "plain[down] = state_dict[down].repeat(2, 1)",
@@ -46,23 +43,21 @@ EDITS: dict[str, tuple[tuple[str, ...], Callable[[], AbstractContextManager[None
     ),
     "a state is saved without its anchor": (
         ("R10",),
-        edited(
+        Edit(
             "adapters/state.py",
             "if any(part in name for part in _STARTS)}",
             "if False}",
         ),
     ),
-    "bad input ends as our own fault": (("R12",), edited("errors.py", "    exit_code = 2\n", "    exit_code = 1\n")),
-    "a key may be given twice": (("R12", "R18"), edited("recipe/document.py", "if key in values:", "if False:")),
+    "bad input ends as our own fault": (("R12",), Edit("errors.py", "    exit_code = 2\n", "    exit_code = 1\n")),
+    "a key may be given twice": (("R12", "R18"), Edit("recipe/document.py", "if key in values:", "if False:")),
     "a manifest need not be the one that was written": (
         ("R13",),
-        edited(
-            "artefacts/manifest.py", "return manifest if content == _rendered(manifest) else None", "return manifest"
-        ),
+        Edit("artefacts/manifest.py", "return manifest if content == _rendered(manifest) else None", "return manifest"),
     ),
     "the system call filter is off": (
         ("R14",),
-        edited(
+        Edit(
             "evaluation/sandbox/inside/seccomp.py",
             SECCOMP_LAST,
             SECCOMP_LAST.replace("_ERROR | _NOT_PERMITTED", "_ALLOW"),
@@ -70,19 +65,19 @@ EDITS: dict[str, tuple[tuple[str, ...], Callable[[], AbstractContextManager[None
     ),
     "a call that Python needs is forbidden": (
         ("R15",),
-        edited("evaluation/sandbox/inside/calls.py", '"getdents64": (217, 61), ', ""),
+        Edit("evaluation/sandbox/inside/calls.py", '"getdents64": (217, 61), ', ""),
     ),
     "answers are evaluated": (
         ("R16",),
-        edited("evaluation/math_worker.py", '    marked = "$" in answer', EVALUATED),
+        Edit("evaluation/math_worker.py", '    marked = "$" in answer', EVALUATED),
     ),
     "model folders are trusted": (
         ("R17",),
-        edited("models/trust.py", NO_FOLDER_CHECK, "    problems: list[Problem] = []\n    return\n"),
+        Edit("models/trust.py", NO_FOLDER_CHECK, "    problems: list[Problem] = []\n    return\n"),
     ),
     "a chat template may write without end": (
         ("R17",),
-        edited(
+        Edit(
             "data/chat_rendering.py",
             "LONGEST_FACTOR, LONGEST_EXTRA = 16, 1 << 18",
             "LONGEST_FACTOR, LONGEST_EXTRA = 16, 1 << 40",
@@ -90,7 +85,7 @@ EDITS: dict[str, tuple[tuple[str, ...], Callable[[], AbstractContextManager[None
     ),
     "tags of YAML are obeyed": (
         ("R18",),
-        edited(
+        Edit(
             "recipe/document.py",
             "        if str(node.tag) not in _SCALAR_TAGS:\n",
             "        if False:\n",
@@ -98,13 +93,13 @@ EDITS: dict[str, tuple[tuple[str, ...], Callable[[], AbstractContextManager[None
     ),
     "links are followed": (
         ("R19",),
-        edited("artefacts/confined.py", "    if not folder.is_dir():\n        return\n", "    return\n"),
+        Edit("artefacts/confined.py", "    if not folder.is_dir():\n        return\n", "    return\n"),
     ),
-    "any name will do": (("R19",), edited("artefacts/confined.py", "    if what:\n", "    if False:\n")),
-    "reports escape nothing": (("R20",), edited("report/html.py", "autoescape=True", "autoescape=False")),
+    "any name will do": (("R19",), Edit("artefacts/confined.py", "    if what:\n", "    if False:\n")),
+    "reports escape nothing": (("R20",), Edit("report/html.py", "autoescape=True", "autoescape=False")),
     "cards escape nothing": (
         ("R20",),
-        edited(
+        Edit(
             "artefacts/card.py",
             "    return markdown(text, LONGEST_TEXT)\n",
             "    return text\n",
@@ -112,7 +107,7 @@ EDITS: dict[str, tuple[tuple[str, ...], Callable[[], AbstractContextManager[None
     ),
     "secrets are not taken out": (
         ("R21",),
-        edited(
+        Edit(
             "redaction.py",
             "    for value, name in known_secrets().items():\n",
             "    return text\n    for value, name in ():\n",
@@ -120,11 +115,11 @@ EDITS: dict[str, tuple[tuple[str, ...], Callable[[], AbstractContextManager[None
     ),
     "the judge's client follows redirects": (
         ("R22",),
-        edited("evaluation/judge/client.py", "follow_redirects=False", "follow_redirects=True"),
+        Edit("evaluation/judge/client.py", "follow_redirects=False", "follow_redirects=True"),
     ),
     "a study is not held": (
         ("R23",),
-        edited(
+        Edit(
             "study/hold.py",
             "        try:\n            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)",
             "        try:\n            pass",
@@ -132,8 +127,8 @@ EDITS: dict[str, tuple[tuple[str, ...], Callable[[], AbstractContextManager[None
     ),
     "printing may fail": (
         ("R25",),
-        edited("cli/main.py", 'stream.reconfigure(errors="replace")', "pass"),
+        Edit("cli/main.py", 'stream.reconfigure(errors="replace")', "pass"),
     ),
-    "torch with a known hole may be installed": (("R26",), edited_project('"torch>=2.10"', '"torch>=2.6"')),
+    "torch with a known hole may be installed": (("R26",), ProjectEdit('"torch>=2.10"', '"torch>=2.6"')),
 }
 """Name -> the rows that have to notice, and the change."""

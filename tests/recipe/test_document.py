@@ -113,6 +113,11 @@ def test_an_alias_bomb_stops_early() -> None:
     assert time.perf_counter() - start < 5
 
 
+def test_an_anchor_given_twice_means_the_last_one_and_warns_of_nothing() -> None:
+    text = "a: &x {r: 1}\nb: *x\nc: &x {r: 2}\nd: *x\n"
+    assert read_document(text, "r.yaml").values == {"a": {"r": 1}, "b": {"r": 1}, "c": {"r": 2}, "d": {"r": 2}}
+
+
 def test_an_alias_is_a_copy() -> None:
     assert read_document("a: &x [1, 2]\nb: *x", "r.yaml").values["b"] == [1, 2]
 
